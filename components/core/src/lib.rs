@@ -1,0 +1,1 @@
+//! The core component: exports encoder, log and checkpoint

@@ -1,0 +1,1 @@
+//! Keystore provider: keys in PEM files or in memory

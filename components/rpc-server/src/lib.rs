@@ -1,0 +1,1 @@
+//! The endpoint of remote stores, a wasi:http guest

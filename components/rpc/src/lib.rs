@@ -1,0 +1,1 @@
+//! The JSON-RPC contract of a remote store: client half, server half

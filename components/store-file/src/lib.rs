@@ -1,0 +1,1 @@
+//! Store provider: append-only JSON lines that people can read

@@ -1,0 +1,1 @@
+//! Store provider: every call through a transport

@@ -1,0 +1,1 @@
+//! Store provider: a real SQLite database

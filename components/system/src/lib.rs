@@ -1,0 +1,1 @@
+//! Clock, randomness and remembered heads for secure-log, natively and under WASI

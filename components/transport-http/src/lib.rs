@@ -1,0 +1,1 @@
+//! Transport provider over wasi:http
