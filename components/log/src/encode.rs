@@ -293,7 +293,9 @@ fn check(entry: &Entry) -> Result<(), Invalid> {
     if let Some(author) = &entry.author {
         let size = author.algorithm.len() + author.public_key.len() + author.signature.len() + 32;
         if size > MAX_AUTHOR || author.author_seq > MAX_INT {
-            return Err(Invalid(format!("the author array is larger than {MAX_AUTHOR} bytes or its number is too large")));
+            return Err(Invalid(format!(
+                "the author array is larger than {MAX_AUTHOR} bytes or its number is too large"
+            )));
         }
     }
     match &event.detail {
@@ -314,7 +316,9 @@ fn check_system(entry: &Entry, detail: &Detail) -> Result<(), Invalid> {
         || event.idempotency_key.is_some()
         || entry.author.is_some()
     {
-        return Err(Invalid("a system entry has its own type, producer and severity, and nothing of a producer's".into()));
+        return Err(Invalid(
+            "a system entry has its own type, producer and severity, and nothing of a producer's".into(),
+        ));
     }
     let text = |what: &str, text: &str| match text.len() > MAX_TEXT {
         true => Err(Invalid(format!("{what} has {} bytes, at most {MAX_TEXT}", text.len()))),
@@ -330,7 +334,9 @@ fn check_system(entry: &Entry, detail: &Detail) -> Result<(), Invalid> {
             if seal.last_seqno != entry.seqno || seal.first_seqno > seal.last_seqno || seal.segment > seal.last_seqno {
                 return Err(Invalid("the seal does not name its own seqno as the last of its segment".into()));
             }
-            if (seal.segment == 0) != seal.prev_checkpoint_hash.is_none() || (seal.segment == 0) != (seal.first_seqno == 0) {
+            if (seal.segment == 0) != seal.prev_checkpoint_hash.is_none()
+                || (seal.segment == 0) != (seal.first_seqno == 0)
+            {
                 return Err(Invalid("exactly segment 0 has no checkpoint before it".into()));
             }
         }
@@ -341,7 +347,9 @@ fn check_system(entry: &Entry, detail: &Detail) -> Result<(), Invalid> {
             for &(first, last) in ranges {
                 match next {
                     Some(bound) if first >= bound && first <= last && last < entry.seqno => next = last.checked_add(1),
-                    _ => return Err(Invalid("erased ranges must be ascending, disjoint and of earlier entries".into())),
+                    _ => {
+                        return Err(Invalid("erased ranges must be ascending, disjoint and of earlier entries".into()));
+                    }
                 }
             }
             if ranges.is_empty() || ranges.len() > MAX_RANGES {
@@ -391,11 +399,7 @@ fn read_event(d: &mut Decoder) -> Result<Event, DecodeError> {
     let producer = Name::parse("producer", d.str()?)?;
     let payload = option(d, |d| {
         array(d, 3)?;
-        Ok(PayloadRef {
-            encoding: Name::parse("payload encoding", d.str()?)?,
-            length: int(d)?,
-            commitment: digest(d)?,
-        })
+        Ok(PayloadRef { encoding: Name::parse("payload encoding", d.str()?)?, length: int(d)?, commitment: digest(d)? })
     })?;
     let detail = option(d, |d| read_detail(d, event_type.as_str()))?;
     let idempotency_key = option(d, |d| Ok(d.bytes()?.to_vec()))?;

@@ -4,7 +4,13 @@
 //! signature meet here: the one a keystore answers with ([`Signer::sign`]) and the one that stands in
 //! notes and entries ([`PublicKey::verify`]); [`PublicKey::note_signature`] leads from one to the other.
 
+mod public_key;
+#[cfg(test)]
+pub(crate) mod testing;
+
 use std::fmt;
+
+pub use public_key::{MAX_ENCODED, MAX_RSA_BITS, MIN_RSA_BITS, MIN_RSA_EXPONENT, PublicKey};
 
 /// Signature algorithms (format.md section 5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -81,4 +87,17 @@ pub trait Keystore {
     type Key: Signer;
     /// The key of this label; a private key is never derived from a label.
     fn get_key(&mut self, label: &str) -> Result<Self::Key, SignerError>;
+}
+
+/// Signs, brings the answer into note encoding and verifies it under `key`: a signature that leaves this
+/// function is good, whatever the keystore is.
+///
+/// # Errors
+/// Those of the keystore; `Backend` for an answer of the wrong form; `WrongSignature` when it does not verify.
+pub fn sign_checked(signer: &(impl Signer + ?Sized), key: &PublicKey, message: &[u8]) -> Result<Vec<u8>, SignerError> {
+    let signature = key.note_signature(&signer.sign(message)?)?;
+    match key.verify(message, &signature) {
+        true => Ok(signature),
+        false => Err(SignerError::WrongSignature(format!("it does not verify under {key:?}"))),
+    }
 }

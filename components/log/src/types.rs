@@ -500,8 +500,27 @@ mod tests {
     #[test]
     fn stream_ids_that_could_be_paths_or_lies_are_refused() {
         for evil in [
-            "", "/", "a/", "/a", "a//b", ".", "..", "a/../b", "./a", "a/.", "a b", "a\0", "a\n", "ä", "a%2eb", "a\\b",
-            "a\u{202e}b", "a:b", "~/..", "a?b", "a#b",
+            "",
+            "/",
+            "a/",
+            "/a",
+            "a//b",
+            ".",
+            "..",
+            "a/../b",
+            "./a",
+            "a/.",
+            "a b",
+            "a\0",
+            "a\n",
+            "ä",
+            "a%2eb",
+            "a\\b",
+            "a\u{202e}b",
+            "a:b",
+            "~/..",
+            "a?b",
+            "a#b",
         ] {
             assert!(StreamId::try_from(evil).is_err(), "{evil:?}");
         }
@@ -513,7 +532,9 @@ mod tests {
 
     #[test]
     fn log_names_are_lower_case_dns_names_with_a_dot() {
-        for evil in ["", "a", "A.b", "a..b", ".a", "a.", "-a.b", "a-.b", "a/b.c", "a_b.c", &format!("{}.b", "a".repeat(64))] {
+        for evil in
+            ["", "a", "A.b", "a..b", ".a", "a.", "-a.b", "a-.b", "a/b.c", "a_b.c", &format!("{}.b", "a".repeat(64))]
+        {
             assert!(LogName::try_from(evil).is_err(), "{evil:?}");
         }
         assert!(LogName::try_from("log.example.org").is_ok());

@@ -1,0 +1,384 @@
+//! Appending: streams and the events of producers.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::draft::{Draft, Moment};
+use super::stream::{Recent, Stream, Tip, each_entry, note_entry, place};
+use super::{AppendResult, BatchResult, Environment, Log, MAX_CONFLICTS};
+use crate::encode::author_message;
+use crate::error::LogError;
+use crate::payload::{self, SALT_LEN};
+use crate::signer::{Algorithm, PublicKey};
+use crate::store::{MAX_BATCH_EVENTS, Row, RowKind, Store, StoreError, Want};
+use crate::types::{
+    Author, Entry, Event, IDEMPOTENCY_WINDOW, LogName, MAX_IDEMPOTENCY_KEY, MAX_TEXT, NewEvent, RESERVED_PREFIX,
+    Severity, StreamId, Tier, quote,
+};
+
+/// A draft cut loose from its stream, ready to be stored.
+pub(super) struct Ready {
+    tip: Tip,
+    rows: Vec<Row>,
+    entries: Vec<Entry>,
+}
+
+impl From<Draft<'_>> for Ready {
+    fn from(draft: Draft) -> Ready {
+        Ready { tip: draft.tip, rows: draft.rows, entries: draft.entries }
+    }
+}
+
+/// What becomes of one event of a batch.
+enum Outcome {
+    /// Its idempotency key was seen before: the entry of then.
+    Repeated(AppendResult),
+    /// Same, but first seen in this batch: the position of the event there.
+    RepeatsEvent(usize),
+    New,
+}
+
+impl<S: Store, E: Environment> Log<S, E> {
+    /// Creates a stream: entry 0. The same arguments again: no-op. Durable on return.
+    ///
+    /// # Errors
+    /// `Invalid` for a long description or other arguments than those of entry 0, `Unsupported` for a tier
+    /// other than public, `Conflict`, those of the store.
+    pub fn create_stream(&mut self, id: &StreamId, tier: Tier, description: Option<&str>) -> Result<(), LogError> {
+        self.ready()?;
+        check_text("the description", description.unwrap_or(""))?;
+        if tier != Tier::Public {
+            return Err(LogError::Unsupported(format!("tier {}: payloads cannot be encrypted yet", tier.as_str())));
+        }
+        self.retry(|log| {
+            if let Some(stream) = log.known(id)? {
+                let same = stream.tier == tier && stream.description.as_deref() == description;
+                let why = || LogError::Invalid(format!("stream {id} exists with another tier or description"));
+                return if same { Ok(Some(())) } else { Err(why()) };
+            }
+            let stream = log.new_stream(id, description)?;
+            let mut draft = Draft::new(&stream, log.moment(), 1);
+            draft.create()?;
+            let ready = Ready::from(draft);
+            log.write_new(stream, ready, Want::Synced)
+        })
+    }
+
+    /// One event, durable on return. See [`Log::append_batch`].
+    ///
+    /// # Errors
+    /// As [`Log::append_batch`].
+    pub fn append(&mut self, id: &StreamId, event: NewEvent) -> Result<AppendResult, LogError> {
+        let batch = self.append_batch(id, std::slice::from_ref(&event), Want::Synced)?;
+        batch.results.first().copied().ok_or(LogError::Conflict)
+    }
+
+    /// All events or none, in order, with one store call. An unknown stream is created (tier public) in
+    /// the same call. With an event of severity critical or worse the batch is synced whatever `want` says.
+    ///
+    /// # Errors
+    /// `Invalid` (the caller's events; nothing was changed), `StreamClosed`, `Conflict` after 16 lost races,
+    /// `Untrusted` for an author signature that does not verify, those of the store. After `Io` and
+    /// `Unavailable` the batch may have been stored: idempotency keys make a repeat safe.
+    pub fn append_batch(&mut self, id: &StreamId, events: &[NewEvent], want: Want) -> Result<BatchResult, LogError> {
+        self.ready()?;
+        check_events(events)?;
+        let urgent = events.iter().any(|event| event.severity <= Severity::Critical);
+        let want = if urgent { Want::Synced } else { want };
+        let mut salts = vec![0; SALT_LEN * events.len()];
+        self.env.random(&mut salts).map_err(LogError::Unsupported)?;
+        self.retry(|log| {
+            if events.is_empty() && log.known(id)?.is_none() {
+                return Err(LogError::StreamNotFound);
+            }
+            let created = match log.known(id)? {
+                Some(stream) if stream.tip.closed => return Err(LogError::StreamClosed),
+                Some(_) => None,
+                None => Some(log.new_stream(id, None)?),
+            };
+            let outcomes = log.outcomes(id, events)?;
+            if events.iter().any(|event| event.author.is_some()) {
+                log.load_authors(id)?;
+            }
+            let moment = log.moment();
+            let Some(stream) = created.as_ref().or_else(|| log.streams.get(id)) else { return Ok(None) };
+            let mut draft = Draft::new(stream, moment, events.len());
+            if created.is_some() {
+                draft.create()?;
+            }
+            let results = draft_events(&mut draft, stream, events, &outcomes, &salts)?;
+            let ready = Ready::from(draft);
+            let stored = match created {
+                Some(stream) => log.write_new(stream, ready, want)?,
+                None => log.write(id, ready, want)?,
+            };
+            let durable_through = log.streams.get(id).and_then(|stream| stream.durable_through);
+            Ok(stored.map(|()| BatchResult { results, durable_through }))
+        })
+    }
+
+    /// Makes everything written to the stream durable. One store call.
+    ///
+    /// # Errors
+    /// `StreamNotFound`, those of the store.
+    pub fn sync(&mut self, id: &StreamId) -> Result<(), LogError> {
+        if self.known(id)?.is_none() {
+            return Err(LogError::StreamNotFound);
+        }
+        self.guard(|store| store.append(&[], Want::Synced))?;
+        if let Some(stream) = self.streams.get_mut(id) {
+            stream.durable_through = stream.tip.size().checked_sub(1);
+        }
+        Ok(())
+    }
+
+    /// Tries until an attempt is stored; `None` from an attempt means that another writer won.
+    pub(super) fn retry<R>(
+        &mut self,
+        mut attempt: impl FnMut(&mut Self) -> Result<Option<R>, LogError>,
+    ) -> Result<R, LogError> {
+        for number in 1..=MAX_CONFLICTS {
+            if let Some(result) = attempt(self)? {
+                return Ok(result);
+            }
+            self.env.pause(number);
+        }
+        Err(LogError::Conflict)
+    }
+
+    pub(super) fn moment(&mut self) -> Moment {
+        Moment { now: self.env.now(), session_id: self.session_id, boot_id: self.config.boot_id }
+    }
+
+    /// Stores a draft of a known stream. `None`: another writer won, and what it wrote was taken in.
+    pub(super) fn write(&mut self, id: &StreamId, ready: Ready, want: Want) -> Result<Option<()>, LogError> {
+        match self.store.append(&ready.rows, want) {
+            Ok(()) => {
+                if let Some(stream) = self.streams.get_mut(id) {
+                    take_in(stream, ready, want);
+                }
+                Ok(Some(()))
+            }
+            Err(StoreError::Conflict) => self.fresh(id).map(|_| None),
+            Err(error) => Err(self.note_failure(error)),
+        }
+    }
+
+    fn write_new(&mut self, mut stream: Stream, ready: Ready, want: Want) -> Result<Option<()>, LogError> {
+        match self.store.append(&ready.rows, want) {
+            Ok(()) => {
+                let name = stream.origin.strip_suffix(stream.id.as_str()).and_then(|name| name.strip_suffix('/'));
+                self.name = name.and_then(|name| LogName::try_from(name).ok());
+                take_in(&mut stream, ready, want);
+                self.keep(stream);
+                Ok(Some(()))
+            }
+            Err(StoreError::Conflict) => Ok(None),
+            Err(error) => Err(self.note_failure(error)),
+        }
+    }
+
+    fn new_stream(&mut self, id: &StreamId, description: Option<&str>) -> Result<Stream, LogError> {
+        let name = match &self.name {
+            Some(name) => name.clone(),
+            None => {
+                let mut random = [0; 16];
+                self.env.random(&mut random).map_err(LogError::Unsupported)?;
+                LogName::local(random)
+            }
+        };
+        Ok(Stream::new(id.clone(), name.origin(id), Tier::Public, description.map(str::to_owned)))
+    }
+
+    fn outcomes(&mut self, id: &StreamId, events: &[NewEvent]) -> Result<Vec<Outcome>, LogError> {
+        let mut first_use: HashMap<&[u8], usize> = HashMap::new();
+        let mut outcomes = Vec::with_capacity(events.len());
+        for (position, event) in events.iter().enumerate() {
+            let Some(key) = &event.idempotency_key else {
+                outcomes.push(Outcome::New);
+                continue;
+            };
+            if let Some(&earlier) = first_use.get(key.as_slice()) {
+                if events[earlier] != *event {
+                    return Err(other_event(key));
+                }
+                outcomes.push(Outcome::RepeatsEvent(earlier));
+                continue;
+            }
+            first_use.insert(key, position);
+            outcomes.push(match self.repeated(id, event, key)? {
+                Some(result) => Outcome::Repeated(result),
+                None => Outcome::New,
+            });
+        }
+        Ok(outcomes)
+    }
+
+    /// The entry that this key led to before, if the window holds one; it must be the same event.
+    fn repeated(&mut self, id: &StreamId, event: &NewEvent, key: &[u8]) -> Result<Option<AppendResult>, LogError> {
+        let Some(stream) = self.streams.get_mut(id) else { return Ok(None) };
+        if stream.recent.is_none() {
+            let size = stream.tip.size();
+            let mut recent = Recent::default();
+            let range = (size.saturating_sub(IDEMPOTENCY_WINDOW), size);
+            let read = each_entry(&mut self.store, id, range, false, |placed| {
+                recent.push(placed.entry.seqno, placed.entry.event.idempotency_key.as_ref());
+                Ok(())
+            });
+            if let Err(error) = read {
+                return Err(self.failed(error));
+            }
+            stream.recent = Some(recent);
+        }
+        let size = stream.tip.size();
+        let Some(seqno) = stream.recent.as_ref().and_then(|recent| recent.find(key, size)) else { return Ok(None) };
+        let row = self.guard(|store| store.get(RowKind::Entry, id, seqno))?.ok_or(LogError::EntryNotFound)?;
+        let placed = place(row, id, seqno)?;
+        if !same_event(event, &placed.entry, placed.payload.as_deref()) {
+            return Err(other_event(key));
+        }
+        Ok(Some(AppendResult { seqno, entry_hash: placed.hash }))
+    }
+
+    /// The first signed event after `open` reads the stream once: `author-seq` must increase over all of it.
+    fn load_authors(&mut self, id: &StreamId) -> Result<(), LogError> {
+        let Some(stream) = self.streams.get_mut(id) else { return Ok(()) };
+        if stream.authors.is_some() {
+            return Ok(());
+        }
+        let mut authors = Some(BTreeMap::new());
+        let read = each_entry(&mut self.store, id, (0, stream.tip.size()), false, |placed| {
+            note_entry(&mut None, &mut authors, &placed.entry);
+            Ok(())
+        });
+        if let Err(error) = read {
+            return Err(self.failed(error));
+        }
+        stream.authors = authors;
+        Ok(())
+    }
+}
+
+fn take_in(stream: &mut Stream, ready: Ready, want: Want) {
+    for entry in &ready.entries {
+        note_entry(&mut stream.recent, &mut stream.authors, entry);
+    }
+    stream.tip = ready.tip;
+    if want == Want::Synced {
+        stream.durable_through = stream.tip.size().checked_sub(1);
+    }
+}
+
+fn draft_events(
+    draft: &mut Draft,
+    stream: &Stream,
+    events: &[NewEvent],
+    outcomes: &[Outcome],
+    salts: &[u8],
+) -> Result<Vec<AppendResult>, LogError> {
+    let mut author_seqs: HashMap<&[u8], u64> = HashMap::new();
+    let mut results: Vec<AppendResult> = Vec::with_capacity(events.len());
+    for ((new, outcome), salt) in events.iter().zip(outcomes).zip(salts.as_chunks::<SALT_LEN>().0) {
+        let result = match outcome {
+            Outcome::Repeated(result) => *result,
+            Outcome::RepeatsEvent(earlier) => results[*earlier],
+            Outcome::New => {
+                let stored =
+                    new.payload.as_ref().map(|bytes| payload::stored(new.salt.as_ref().unwrap_or(salt), bytes));
+                let reference = match &stored {
+                    Some(stored) => Some(payload::reference(new.encoding.clone(), stored)?),
+                    None => None,
+                };
+                let event = Event {
+                    event_type: new.event_type.clone(),
+                    severity: new.severity,
+                    producer: new.producer.clone(),
+                    payload: reference,
+                    detail: None,
+                    idempotency_key: new.idempotency_key.clone(),
+                };
+                if let Some(author) = &new.author {
+                    let known = stream.authors.as_ref().and_then(|authors| authors.get(&author.public_key));
+                    let before = author_seqs.insert(&author.public_key, author.author_seq).or(known.copied());
+                    check_author(&stream.origin, author, &event, before)?;
+                }
+                let (seqno, entry_hash) = draft.push(event, new.author.clone(), stored)?;
+                AppendResult { seqno, entry_hash }
+            }
+        };
+        results.push(result);
+    }
+    Ok(results)
+}
+
+/// Checks a producer's signature over its event; `before` is the last number its key used in the stream.
+pub(crate) fn check_author(origin: &str, author: &Author, event: &Event, before: Option<u64>) -> Result<(), LogError> {
+    let refuse = |why: String| Err(LogError::Untrusted(format!("author signature: {why}")));
+    let Some(algorithm) = Algorithm::from_name(&author.algorithm) else {
+        return refuse(format!("unknown algorithm {}", quote(&author.algorithm)));
+    };
+    let key = match PublicKey::parse(algorithm, &author.public_key) {
+        Ok(key) => key,
+        Err(why) => return refuse(why.0),
+    };
+    if before.is_some_and(|before| author.author_seq <= before) {
+        return refuse(format!("author-seq {} is not greater than the last one of this key", author.author_seq));
+    }
+    match key.verify(&author_message(origin, author.author_seq, event), &author.signature) {
+        true => Ok(()),
+        false => refuse("it does not verify".into()),
+    }
+}
+
+fn check_events(events: &[NewEvent]) -> Result<(), LogError> {
+    if events.len() > MAX_BATCH_EVENTS {
+        return Err(LogError::Invalid(format!("{} events in one batch, at most {MAX_BATCH_EVENTS}", events.len())));
+    }
+    for event in events {
+        if event.event_type.as_str().starts_with(RESERVED_PREFIX) {
+            let why = format!("event type {} is reserved for the log itself", quote(event.event_type.as_str()));
+            return Err(LogError::Invalid(why));
+        }
+        if event.payload.is_none() && (event.encoding.is_some() || event.salt.is_some()) {
+            return Err(LogError::Invalid("an encoding or salt without a payload".into()));
+        }
+        let key = event.idempotency_key.as_ref().map(Vec::len);
+        if key.is_some_and(|length| !(1..=MAX_IDEMPOTENCY_KEY).contains(&length)) {
+            return Err(LogError::Invalid(format!("an idempotency key has 1 to {MAX_IDEMPOTENCY_KEY} bytes")));
+        }
+    }
+    Ok(())
+}
+
+/// Free text of a caller that goes into an entry.
+pub(super) fn check_text(what: &str, text: &str) -> Result<(), LogError> {
+    if text.len() > MAX_TEXT {
+        return Err(LogError::Invalid(format!("{what} has {} bytes, at most {MAX_TEXT}", text.len())));
+    }
+    Ok(())
+}
+
+fn other_event(key: &[u8]) -> LogError {
+    let key = crate::types::hex(key);
+    LogError::Invalid(format!("idempotency key {key} was used before with another event"))
+}
+
+/// Whether a repeated event is the one that was logged. An erased payload is compared by its length only:
+/// its salt is gone with it.
+fn same_event(new: &NewEvent, entry: &Entry, stored: Option<&[u8]>) -> bool {
+    let event = &entry.event;
+    let encoding = new.encoding.as_ref().map_or(payload::DEFAULT_ENCODING, |encoding| encoding.as_str());
+    let same_payload = match (&new.payload, &event.payload) {
+        (None, None) => true,
+        (Some(payload), Some(reference)) => {
+            reference.encoding.as_str() == encoding
+                && reference.length == payload.len() as u64
+                && stored.is_none_or(|stored| stored.get(SALT_LEN..) == Some(payload.as_slice()))
+        }
+        _ => false,
+    };
+    same_payload
+        && event.event_type == new.event_type
+        && event.severity == new.severity
+        && event.producer == new.producer
+        && entry.author == new.author
+}

@@ -1,0 +1,291 @@
+//! Checkpoints: signing them in order, reading them back, keeping cosignatures.
+
+use super::{Environment, Log, RememberedHead, SignedSegment, head_error, rolled_back, stored_checkpoint};
+use crate::encode::{decode_cosignature, decode_uint, encode_cosignature};
+use crate::error::{FindingKind, LogError};
+use crate::log::stream::{finding, seal_of, tampered};
+use crate::note::{Checkpoint, Note, NoteError, SignatureLine, VerifiedCheckpoint, VerifierKey, note_line};
+use crate::signer::{PublicKey, Signer, sign_checked};
+use crate::store::{Row, RowKind, Store, StoreError, Want};
+use crate::types::{Digest, StreamId};
+
+/// Cosignature lines given to one call, at most.
+const MAX_LINES: usize = crate::note::MAX_LINES;
+
+impl<S: Store, E: Environment> Log<S, E> {
+    /// Signs segment `number` with `key`. In order: segment k needs k-1 signed, by the same key. Re-hashes
+    /// every entry since the last signed checkpoint. Durable on return; signing again returns what is stored.
+    ///
+    /// A crash between the remembered head and the checkpoint row leaves a head beyond the last checkpoint:
+    /// the next call signs the same root again.
+    ///
+    /// # Errors
+    /// `SegmentNotFound`, `Invalid` out of order, `Untrusted` when another key signed before, `Tampered`,
+    /// `Rollback`, `Signer`, those of the store.
+    pub fn sign_segment(&mut self, key: &impl Signer, id: &StreamId, number: u64) -> Result<SignedSegment, LogError> {
+        let stream = self.fresh(id)?;
+        let (origin, segments) = (stream.origin.clone(), stream.tip.segments);
+        if number >= segments {
+            return Err(LogError::SegmentNotFound);
+        }
+        let public = PublicKey::of_signer(key)?;
+        let vkey = VerifierKey::for_log(&origin, public.clone())?;
+        let last = self.guard(|store| store.last(RowKind::Checkpoint, id))?;
+        let signed = last.as_ref().map_or(0, |row| row.index.saturating_add(1));
+        if number < signed {
+            return self.signed_before(id, &origin, &vkey, number);
+        }
+        if number > signed {
+            return Err(LogError::Invalid(format!("segment {number} is signed after segment {signed}, not before")));
+        }
+        let base = match last {
+            None => None,
+            Some(row) => Some(verified(id, &origin, &vkey, &row)?.checkpoint().clone()),
+        };
+        let Some(seal) = seal_of(&mut self.store, id, number).map_err(|error| self.failed(error))? else {
+            return Err(tampered(id, 0, FindingKind::NodeWrong, format!("the row of segment {number} is missing")));
+        };
+        let size = seal.last_seqno + 1;
+        // A crash here loses nothing: entries are made durable before anything vouches for them.
+        self.guard(|store| store.append(&[], Want::Synced))?;
+        let root = self.root_to_sign(id, &origin, base.as_ref(), size)?;
+        let checkpoint = Checkpoint { origin: origin.clone(), size, root };
+        // A crash after this line: the head is ahead of the last checkpoint row, and this call resumes.
+        self.remember(id, &origin, &RememberedHead { size, root, vkey: vkey.to_string() })?;
+        let text = checkpoint.to_text();
+        let signature = sign_checked(key, &public, text.as_bytes())?;
+        let note = Note::new(&text, vec![note_line(&vkey, &signature)]).map_err(note_error)?.to_string();
+        let body = note.clone().into_bytes();
+        let row = Row { kind: RowKind::Checkpoint, stream_id: id.clone(), index: number, body, payload: None };
+        match self.store.append(&[row], Want::Synced) {
+            Ok(()) => Ok(SignedSegment {
+                checkpoint_hash: checkpoint.hash(),
+                algorithm: public.algorithm().as_str(),
+                signature,
+                note,
+            }),
+            Err(StoreError::Conflict) => self.signed_before(id, &origin, &vkey, number),
+            Err(error) => Err(self.note_failure(error)),
+        }
+    }
+
+    /// vkey text of `key`, named with the stream's origin, for people to pin.
+    ///
+    /// # Errors
+    /// `StreamNotFound`, `Signer`.
+    pub fn verifier_key(&mut self, key: &impl Signer, id: &StreamId) -> Result<String, LogError> {
+        let Some(stream) = self.known(id)? else { return Err(LogError::StreamNotFound) };
+        Ok(VerifierKey::for_log(&stream.origin, PublicKey::of_signer(key)?)?.to_string())
+    }
+
+    /// The signed note of the segment that ends at `size` (absent: the newest), with the cosignature lines
+    /// kept for it. Nothing of it is verified here. O(log segments) store calls.
+    ///
+    /// # Errors
+    /// `SegmentNotFound` when no checkpoint has that size, `StreamNotFound`, those of the store.
+    pub fn read_checkpoint(&mut self, id: &StreamId, size: Option<u64>) -> Result<String, LogError> {
+        let segments = self.fresh(id)?.tip.segments;
+        let row = match size {
+            None => self.guard(|store| store.last(RowKind::Checkpoint, id))?,
+            Some(size) => {
+                let number = self.partition(id, RowKind::Segment, segments, |row| {
+                    decode_uint(&row.body).is_ok_and(|seqno| seqno < size.saturating_sub(1))
+                })?;
+                self.guard(|store| store.get(RowKind::Checkpoint, id, number))?
+            }
+        };
+        let row = row.ok_or(LogError::SegmentNotFound)?;
+        let (note, checkpoint) = stored_checkpoint(id, &row.body)?;
+        if size.is_some_and(|size| size != checkpoint.size) {
+            return Err(LogError::SegmentNotFound);
+        }
+        let mut lines = note.signatures().to_vec();
+        for line in self.cosignatures(id, row.index)? {
+            let same = |other: &SignatureLine| other.name() == line.name() && other.key_id() == line.key_id();
+            if lines.len() < MAX_LINES && !lines.iter().any(same) {
+                lines.push(line);
+            }
+        }
+        Ok(Note::new(note.text(), lines).map_err(note_error)?.to_string())
+    }
+
+    /// Keeps of `lines` those that verify under one of `vkeys` for the note of segment `number` and are not
+    /// kept already; says how many. Durable on return. Segments of kept lines never decrease.
+    ///
+    /// # Errors
+    /// `SegmentNotFound` (not signed), `Invalid` for text that is no vkey or line, or for a segment before
+    /// one that has cosignatures, `Conflict`, those of the store.
+    pub fn add_cosignature(
+        &mut self,
+        id: &StreamId,
+        number: u64,
+        lines: &[String],
+        vkeys: &[String],
+    ) -> Result<u32, LogError> {
+        self.fresh(id)?;
+        if lines.len() > MAX_LINES || vkeys.len() > MAX_LINES {
+            return Err(LogError::Invalid(format!("more than {MAX_LINES} lines or keys")));
+        }
+        let parsed: Vec<VerifierKey> = vkeys.iter().map(|vkey| vkey.parse()).collect::<Result<_, _>>()?;
+        let Some(row) = self.guard(|store| store.get(RowKind::Checkpoint, id, number))? else {
+            return Err(LogError::SegmentNotFound);
+        };
+        let (note, _) = stored_checkpoint(id, &row.body)?;
+        self.retry(|log| {
+            let last = log.guard(|store| store.last(RowKind::Cosignature, id))?;
+            let mut next = 0;
+            if let Some(last) = last {
+                let (segment, _) = decode_cosignature(&last.body)?;
+                if segment > number {
+                    return Err(LogError::Invalid(format!("segment {segment} has cosignatures already: too late")));
+                }
+                next = last.index + 1;
+            }
+            let mut kept = log.cosignatures(id, number)?;
+            kept.extend_from_slice(note.signatures());
+            let mut rows = Vec::new();
+            for line in lines {
+                let line = SignatureLine::parse(line.strip_suffix('\n').unwrap_or(line)).map_err(note_error)?;
+                let verifies = parsed.iter().any(|vkey| {
+                    let names = vkey.name() == line.name() && vkey.key_id() == line.key_id();
+                    names && vkey.verify(note.text(), line.signature())
+                });
+                let same = |other: &SignatureLine| other.name() == line.name() && other.key_id() == line.key_id();
+                if !verifies || kept.iter().any(same) {
+                    continue;
+                }
+                let body = encode_cosignature(number, &line.to_string());
+                rows.push(Row { kind: RowKind::Cosignature, stream_id: id.clone(), index: next, body, payload: None });
+                next += 1;
+                kept.push(line);
+            }
+            match log.store.append(&rows, Want::Synced) {
+                Ok(()) => Ok(Some(rows.len() as u32)),
+                Err(StoreError::Conflict) => Ok(None),
+                Err(error) => Err(log.note_failure(error)),
+            }
+        })
+    }
+
+    /// The stored signature of a segment, if it is this key's.
+    fn signed_before(
+        &mut self,
+        id: &StreamId,
+        origin: &str,
+        vkey: &VerifierKey,
+        number: u64,
+    ) -> Result<SignedSegment, LogError> {
+        let Some(row) = self.guard(|store| store.get(RowKind::Checkpoint, id, number))? else {
+            return Err(tampered(id, 0, FindingKind::CheckpointMissing, format!("of segment {number}")));
+        };
+        let checkpoint = verified(id, origin, vkey, &row)?;
+        let (note, _) = stored_checkpoint(id, &row.body)?;
+        let line = note.signatures().iter().find(|line| line.key_id() == vkey.key_id() && line.name() == origin);
+        Ok(SignedSegment {
+            checkpoint_hash: checkpoint.checkpoint().hash(),
+            algorithm: vkey.key().public_key().algorithm().as_str(),
+            signature: line.map(|line| line.signature().to_vec()).unwrap_or_default(),
+            note: note.to_string(),
+        })
+    }
+
+    /// The root at `size`, re-hashed from the last verified checkpoint on, and found to lead to the state
+    /// that this instance knows. Nothing else is ever signed.
+    fn root_to_sign(
+        &mut self,
+        id: &StreamId,
+        origin: &str,
+        base: Option<&Checkpoint>,
+        size: u64,
+    ) -> Result<Digest, LogError> {
+        let mut tip = self.rehash(id, origin, base, Some(size))?;
+        let root = tip.frontier.root();
+        let Some(stream) = self.streams.get(id) else { return Err(LogError::StreamNotFound) };
+        let (end, last_hash) = (stream.tip.size(), stream.tip.last_hash);
+        let known = stream.certified.then(|| stream.tip.frontier.root());
+        self.extend(id, origin, &mut tip, end)?;
+        if tip.last_hash != last_hash || known.is_some_and(|known| known != tip.frontier.root()) {
+            let why = "the entries now read are not those this instance knows";
+            return Err(LogError::Tampered(finding(id, (0, end - 1), FindingKind::Forked, why)));
+        }
+        if let Some(stream) = self.streams.get_mut(id) {
+            let closed = stream.tip.closed || tip.closed;
+            stream.tip = super::stream::Tip { closed, ..tip };
+            stream.certified = true;
+        }
+        Ok(root)
+    }
+
+    /// Records the head that is about to be signed; it must agree with the one remembered.
+    fn remember(&mut self, id: &StreamId, origin: &str, head: &RememberedHead) -> Result<(), LogError> {
+        let Some(before) = self.remembered(origin)? else {
+            return match &mut self.heads {
+                None => Ok(()),
+                Some(heads) => heads.record(origin, head).map_err(head_error),
+            };
+        };
+        let end = self.streams.get(id).map_or(0, |stream| stream.tip.size());
+        let range = (0, before.size.max(1) - 1);
+        if before.size > end {
+            return Err(rolled_back(id, range, "the store is behind the remembered head"));
+        }
+        if before.size == head.size && before.root != head.root {
+            return Err(rolled_back(id, range, "another root was remembered for this size"));
+        }
+        match &mut self.heads {
+            Some(heads) if before.size < head.size => heads.record(origin, head).map_err(|error| match error {
+                StoreError::Conflict => rolled_back(id, range, "another root was remembered for this size"),
+                error => head_error(error),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// The cosignature lines kept for a segment; rows that are no lines are left out.
+    fn cosignatures(&mut self, id: &StreamId, number: u64) -> Result<Vec<SignatureLine>, LogError> {
+        let Some(last) = self.guard(|store| store.last(RowKind::Cosignature, id))? else { return Ok(Vec::new()) };
+        let first = self.partition(id, RowKind::Cosignature, last.index.saturating_add(1), |row| {
+            decode_cosignature(&row.body).is_ok_and(|(segment, _)| segment < number)
+        })?;
+        let page = self.guard(|store| store.scan(RowKind::Cosignature, id, first, MAX_LINES as u32, false))?;
+        let decoded = page.iter().filter_map(|row| decode_cosignature(&row.body).ok());
+        let lines = decoded.filter(|(segment, _)| *segment == number);
+        Ok(lines.filter_map(|(_, line)| SignatureLine::parse(&line).ok()).collect())
+    }
+
+    /// The first index below `count` whose row is not `before`, by halving. The rows are only a guide: what
+    /// is found is checked by the caller.
+    fn partition(
+        &mut self,
+        id: &StreamId,
+        kind: RowKind,
+        count: u64,
+        before: impl Fn(&Row) -> bool,
+    ) -> Result<u64, LogError> {
+        let (mut low, mut high) = (0, count);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match self.guard(|store| store.get(kind, id, middle))? {
+                Some(row) if before(&row) => low = middle + 1,
+                _ => high = middle,
+            }
+        }
+        Ok(low)
+    }
+}
+
+/// The stored checkpoint, verified under the key that is to sign the next.
+fn verified(id: &StreamId, origin: &str, vkey: &VerifierKey, row: &Row) -> Result<VerifiedCheckpoint, LogError> {
+    let (note, checkpoint) = stored_checkpoint(id, &row.body)?;
+    let range = (0, checkpoint.size.saturating_sub(1));
+    VerifiedCheckpoint::open(&note, origin, &[vkey]).map_err(|error| match error {
+        NoteError::NoKnownKey => {
+            LogError::Untrusted(format!("segment {} was signed by another key than {vkey}", row.index))
+        }
+        error => LogError::Tampered(finding(id, range, FindingKind::CheckpointForged, error.to_string())),
+    })
+}
+
+fn note_error(error: NoteError) -> LogError {
+    LogError::Invalid(error.to_string())
+}
