@@ -37,6 +37,8 @@ struct Case {
     what: String,
     evidence: Value,
     ours: bool,
+    /// A verifier that is known to take what we refuse.
+    laxer: Option<&'static str>,
 }
 
 /// Asks a verifier that reads one case per line and answers each with a line.
@@ -51,7 +53,8 @@ fn agree(verifier: &str, mut command: Command, cases: &[Case]) {
     let answers = String::from_utf8(output.stdout).unwrap();
     assert_eq!(answers.lines().count(), cases.len(), "{verifier} answers every case");
     for (case, answer) in cases.iter().zip(answers.lines()) {
-        assert_eq!(answer == "accepted", case.ours, "{verifier}, {}: {answer}", case.what);
+        let expected = case.ours || case.laxer == Some(verifier);
+        assert_eq!(answer == "accepted", expected, "{verifier}, {}: {answer}", case.what);
     }
 }
 
@@ -126,7 +129,7 @@ fn public_verifiers_judge_inclusion_proofs_as_we_do() {
                     "kind": "inclusion", "leaf": leaf.to_hex(), "seqno": seqno, "size": size,
                     "root": root.to_hex(), "path": hexes(path),
                 });
-                cases.push(Case { what: format!("leaf {seqno} of {size}, {what}"), evidence, ours });
+                cases.push(Case { what: format!("leaf {seqno} of {size}, {what}"), evidence, ours, laxer: None });
                 ours
             };
             for (number, (what, path)) in paths(&path).into_iter().enumerate() {
@@ -157,7 +160,7 @@ fn public_verifiers_judge_consistency_proofs_as_we_do() {
                     "kind": "consistency", "old": old, "size": new, "old_root": old_root.to_hex(),
                     "root": new_root.to_hex(), "path": hexes(path),
                 });
-                cases.push(Case { what: format!("{old} to {new}, {what}"), evidence, ours });
+                cases.push(Case { what: format!("{old} to {new}, {what}"), evidence, ours, laxer: None });
                 ours
             };
             for (number, (what, path)) in paths(&path).into_iter().enumerate() {
@@ -216,8 +219,9 @@ fn public_verifiers_judge_ed25519_notes_as_we_do() {
         ("unsigned", text.clone(), &vkey, false),
     ] {
         assert_eq!(accepts(&note, vkey), good, "{what}");
+        let laxer = (what == "no newline at the end").then_some("aics-tlog");
         let evidence = json!({ "kind": "note", "vkey": vkey.to_string(), "note": note });
-        cases.push(Case { what: what.into(), evidence, ours: good });
+        cases.push(Case { what: what.into(), evidence, ours: good, laxer });
     }
     judged_by_both(&cases);
 }
@@ -247,7 +251,7 @@ fn a_public_verifier_counts_our_cosignature_lines() {
         let evidence = json!({
             "kind": "note", "vkey": vkey.to_string(), "witnesses": [witness.to_string()], "note": note,
         });
-        cases.push(Case { what: what.into(), evidence, ours: good });
+        cases.push(Case { what: what.into(), evidence, ours: good, laxer: None });
     }
     agree("aics-tlog", command, &cases);
 }

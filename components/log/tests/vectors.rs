@@ -99,7 +99,7 @@ fn proof_vectors() -> Value {
     let mut rows = leaves(1025);
     let path_json = |path: &[Digest]| path.iter().map(Digest::to_hex).collect::<Vec<_>>();
     let mut inclusion = Vec::new();
-    for size in [1, 2, 3, 4, 5, 6, 7, 8, 9, 255, 256, 257, 511, 512, 513, 1024, 1025] {
+    for size in [1, 2, 3, 4, 5, 6, 7, 8, 9, 255, 256, 257, 511, 512, 513, 1024, 1025u64] {
         let some = [0, 1, 2, 127, 254, 255, 256, size / 2, size.saturating_sub(2), size - 1];
         for seqno in (0..size).filter(|seqno| size < 10 || some.contains(seqno)) {
             let leaf = rows.heights[0][seqno as usize];

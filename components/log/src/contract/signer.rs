@@ -97,24 +97,15 @@ fn one_key(keystore: &mut impl Keystore, label: &str) -> PublicKey {
     assert_eq!(signer.public_key(), public.encoded());
     assert_eq!(signer.algorithm(), again.algorithm());
 
-    let length = match signer.algorithm() {
-        Algorithm::Ed25519 => {
-            assert_eq!(public.encoded().len(), 32);
-            64
-        }
-        Algorithm::EcdsaP256 => {
-            assert_eq!(public.encoded().len(), 91);
-            64
-        }
-        Algorithm::RsaPssSha256 => public.encoded().len() / 128 * 128,
-    };
+    // `note_signature` checks the length of the others.
+    if signer.algorithm() != Algorithm::RsaPssSha256 {
+        assert_eq!(signer.sign(b"message").unwrap().len(), 64, "{label}: the length of a signature");
+    }
     let text = b"log.example.org/audit\n42\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n".to_vec();
     let all_bytes: Vec<u8> = (0..=255).cycle().take(65_536).collect();
     for message in [vec![], vec![0], text, all_bytes] {
         for signer in [&signer, &again] {
-            let answer = signer.sign(&message).unwrap();
-            assert_eq!(answer.len(), length, "{label}: the length of a signature");
-            let signature = public.note_signature(&answer).unwrap();
+            let signature = public.note_signature(&signer.sign(&message).unwrap()).unwrap();
             assert!(public.verify(&message, &signature), "{label}: its own signature, {} bytes", message.len());
             let longer = [message.as_slice(), b"\n"].concat();
             assert!(!public.verify(&longer, &signature), "{label}: a longer message");

@@ -279,6 +279,8 @@ def notes(vectors):
     same("revoke message", v["message"], (b"secure-log/revoke/v1\n" + cbor(statement)).hex())
     v = vectors["head_file"]
     same("head file", v["name"], f"heads.{sha256(v['origin'].encode()).hex()}.{v['size']}")
+    lines = f"secure-log-head/v1\n{v['origin']}\n{v['size']}\n{v['root']}\n{v['vkey']}\n"
+    same("head file", v["content"], f"{lines}{sha256(lines.encode()).hex()}\n")
 
 
 def stream(vectors):

@@ -1,7 +1,5 @@
 //! One small stream from its creation to its end, with every row a store would hold, and the signed texts.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use secure_log::encode::{
     author_message, encode_cosignature, encode_entry, encode_uint, revoke_message, rotate_message,
 };
@@ -161,6 +159,9 @@ pub fn note_vectors() -> Value {
         panic!("the story changed")
     };
     let origin_hash = hex(&Sha256::digest(ORIGIN));
+    let log_vkey = FixedKey::log(Algorithm::Ed25519).vkey(ORIGIN).to_string();
+    let Checkpoint { size, root, .. } = &story.checkpoints[0];
+    let head = format!("secure-log-head/v1\n{ORIGIN}\n{size}\n{}\n{log_vkey}\n", root.to_hex());
     json!({
         "signed": signed,
         "cosignature": {
@@ -187,7 +188,8 @@ pub fn note_vectors() -> Value {
         "head_file": {
             "origin": ORIGIN, "size": story.checkpoints[0].size,
             "name": format!("heads.{origin_hash}.{}", story.checkpoints[0].size),
-            "content": format!("{}\n{}\n", BASE64.encode(story.checkpoints[0].root.0), FixedKey::log(Algorithm::Ed25519).vkey(ORIGIN)),
+            "content": format!("{head}{}\n", hex(&Sha256::digest(&head))),
+            "root": story.checkpoints[0].root.to_hex(), "vkey": log_vkey,
         },
     })
 }
