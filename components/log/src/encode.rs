@@ -402,6 +402,9 @@ fn read_event(d: &mut Decoder) -> Result<Event, DecodeError> {
         Ok(PayloadRef { encoding: Name::parse("payload encoding", d.str()?)?, length: int(d)?, commitment: digest(d)? })
     })?;
     let detail = option(d, |d| read_detail(d, event_type.as_str()))?;
+    if detail.is_none() && event_type.as_str().starts_with(RESERVED_PREFIX) && !is_system_type(event_type.as_str()) {
+        return Err(unknown_type(event_type.as_str()));
+    }
     let idempotency_key = option(d, |d| Ok(d.bytes()?.to_vec()))?;
     Ok(Event { event_type, severity, producer, payload, detail, idempotency_key })
 }
@@ -477,10 +480,29 @@ fn read_detail(d: &mut Decoder, event_type: &str) -> Result<Detail, DecodeError>
             Detail::KeyDestroyed { epoch: int(d)? }
         }
         other if other.starts_with(RESERVED_PREFIX) => {
-            return Err(DecodeError::Unsupported(format!("reserved event type {}", quote(other))));
+            return Err(unknown_type(other));
         }
         _ => return Err(DecodeError::Malformed("only system entries have a detail".into())),
     })
+}
+
+fn is_system_type(event_type: &str) -> bool {
+    matches!(
+        event_type,
+        "secure-log.stream-created"
+            | "secure-log.segment-sealed"
+            | "secure-log.stream-closed"
+            | "secure-log.erased"
+            | "secure-log.key-attested"
+            | "secure-log.key-rotated"
+            | "secure-log.key-revoked"
+            | "secure-log.key-epoch"
+            | "secure-log.key-destroyed"
+    )
+}
+
+fn unknown_type(event_type: &str) -> DecodeError {
+    DecodeError::Unsupported(format!("reserved event type {}", quote(event_type)))
 }
 
 fn array(d: &mut Decoder, length: u64) -> Result<(), DecodeError> {
@@ -515,4 +537,56 @@ fn option<'b, T>(
         return Ok(None);
     }
     read(d).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+
+    use super::*;
+
+    fn entry() -> Entry {
+        Entry {
+            stream_id: StreamId::try_from("s").unwrap(),
+            seqno: 1,
+            prev_entry_hash: Digest([7; 32]),
+            timestamp: 1,
+            clock: None,
+            session_id: [0; 16],
+            boot_id: [0; 16],
+            event: Detail::StreamClosed { reason: "x".into() }.into_event(),
+            author: None,
+        }
+    }
+
+    #[test]
+    fn an_unknown_reserved_type_is_unsupported_with_and_without_detail() {
+        let bytes = encode_entry(&entry()).unwrap();
+        let at = bytes.windows(24).position(|window| window == b"secure-log.stream-closed").unwrap();
+        let mut unknown = bytes.clone();
+        unknown[at + 23] = b'x';
+        assert!(matches!(decode_entry(&unknown), Err(DecodeError::Unsupported(_))));
+        let detail = unknown.windows(3).position(|window| window == [0x81, 0x61, b'x']).unwrap();
+        unknown.splice(detail..detail + 3, [0xf6]);
+        assert!(matches!(decode_entry(&unknown), Err(DecodeError::Unsupported(_))));
+    }
+
+    #[test]
+    fn every_flipped_or_added_byte_is_refused_or_another_entry() {
+        let bytes = encode_entry(&entry()).unwrap();
+        for position in 0..bytes.len() {
+            for value in 0..=255 {
+                let mut changed = bytes.clone();
+                changed[position] = value;
+                if let Ok(decoded) = decode_entry(&changed) {
+                    assert_eq!(encode_entry(&decoded).unwrap(), changed);
+                }
+                let mut longer = bytes.clone();
+                longer.insert(position, value);
+                if let Ok(decoded) = decode_entry(&longer) {
+                    assert_eq!(encode_entry(&decoded).unwrap(), longer);
+                }
+            }
+        }
+    }
 }

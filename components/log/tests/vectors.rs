@@ -19,12 +19,16 @@ use std::path::Path;
 use std::process::Command;
 
 use secure_log::encode::{DecodeError, decode_entry};
+use secure_log::error::FindingKind;
 use secure_log::merkle::{
     consistency_path, empty_root, inclusion_path, leaf_hash, root, verify_consistency, verify_inclusion,
 };
 use secure_log::note::VerifierKey;
 use secure_log::payload::{commitment, stored};
-use secure_log::types::{Digest, hex};
+use secure_log::policy::Policy;
+use secure_log::store::{MemStore, Row, RowKind, Store as _, Want};
+use secure_log::types::{Digest, StreamId, hex};
+use secure_log::verify::{self, Scope, Signers, Trust};
 use serde_json::{Value, json};
 
 use support::Rows;
@@ -165,13 +169,75 @@ fn what_is_frozen_decodes_to_itself_and_what_is_nearly_canonical_is_refused() {
 
 #[test]
 fn frozen_notes_verify_under_their_frozen_keys() {
-    let notes: Value = serde_json::from_str(&std::fs::read_to_string(folder().join("notes.json")).unwrap()).unwrap();
+    let notes = read("notes.json");
     for signed in notes["signed"].as_array().unwrap() {
         let vkey: VerifierKey = signed["vkey"].as_str().unwrap().parse().unwrap();
         assert_eq!(hex(&vkey.key_id()), signed["key_id"].as_str().unwrap());
         let note = secure_log::note::Note::parse(signed["note"].as_str().unwrap()).unwrap();
         assert_eq!(note.verify(&[vkey]), Ok(vec![0]), "{}", signed["algorithm"]);
     }
+}
+
+fn read(file: &str) -> Value {
+    serde_json::from_str(&std::fs::read_to_string(folder().join(file)).unwrap()).unwrap()
+}
+
+fn unhex(text: &Value) -> Vec<u8> {
+    let text = text.as_str().unwrap();
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
+}
+
+/// The rows of the frozen stream up to its second seal in a store, as they are after the erasure.
+fn frozen_store() -> MemStore {
+    let stream = read("stream.json");
+    let id = StreamId::try_from(stream["stream_id"].as_str().unwrap()).unwrap();
+    let mut store = MemStore::new();
+    store.init("memory").unwrap();
+    let mut rows = Vec::new();
+    let mut add = |kind, bodies: Vec<Vec<u8>>| {
+        rows.extend(bodies.into_iter().enumerate().map(|(index, body)| Row {
+            kind,
+            stream_id: id.clone(),
+            index: index as u64,
+            body,
+            payload: None,
+        }));
+    };
+    let list =
+        |value: &Value, body: fn(&Value) -> Vec<u8>| value.as_array().unwrap().iter().map(body).collect::<Vec<_>>();
+    add(RowKind::Entry, list(&stream["entries"], |entry| unhex(&entry["cbor"]))[..6].to_vec());
+    add(RowKind::Segment, list(&stream["rows"]["segment"], unhex)[..2].to_vec());
+    add(RowKind::Checkpoint, list(&stream["rows"]["checkpoint"], |note| note.as_str().unwrap().into())[..2].to_vec());
+    add(RowKind::Cosignature, list(&stream["rows"]["cosignature"], unhex));
+    store.append(&rows, Want::Synced).unwrap();
+    store
+}
+
+#[test]
+fn the_frozen_stream_verifies_up_to_its_second_checkpoint() {
+    let notes = read("notes.json");
+    let (genesis, witness) = (&notes["signed"][0]["vkey"], &notes["cosignature"]["vkey"]);
+    let policy = format!("log {}\nwitness w1 {}\nquorum none\n", genesis.as_str().unwrap(), witness.as_str().unwrap());
+    let trust = |policy: &str| Trust {
+        signers: Signers::Policy(Policy::parse(policy).unwrap()),
+        authors: Vec::new(),
+        require_author: false,
+    };
+    let id = StreamId::try_from(support::STREAM).unwrap();
+    let verdict = |store: &mut MemStore, policy: &str| {
+        verify::stream(store, &id, support::ORIGIN, &trust(policy), None, None, Scope::Everything).unwrap()
+    };
+    let report = verdict(&mut frozen_store(), &policy);
+    assert_eq!(report.finding, None, "{report:#?}");
+    assert_eq!((report.entries, report.segments, report.checkpoints, report.cosignatures), (6, 2, 2, 1));
+    assert_eq!((report.erased, report.signed, report.open_tail), (1, Some((0, 5)), None));
+    assert_eq!(report.root.to_hex(), read("stream.json")["checkpoints"][1]["root"].as_str().unwrap());
+
+    let other = policy.replace(genesis.as_str().unwrap(), notes["signed"][1]["vkey"].as_str().unwrap());
+    assert_eq!(verdict(&mut frozen_store(), &other).finding.map(|finding| finding.kind), Some(FindingKind::WrongKey));
+    let mut altered = frozen_store();
+    altered.rows_mut(RowKind::Entry, &id)[3].body[60] ^= 1;
+    assert!(verdict(&mut altered, &policy).finding.is_some());
 }
 
 /// Python's standard library and FORMAT.md are all that `recompute.py` has.

@@ -231,7 +231,7 @@ fn every_leaf_of_every_small_tree_has_the_proof_of_the_rfc_and_no_single_mutatio
                     wrong[place] = flip(&wrong[place], byte);
                     assert!(!verify(leaf, i, n, &wrong, &expected));
                 }
-                if place > 0 {
+                if place > 0 && size <= 64 {
                     let mut wrong = found.clone();
                     wrong.swap(place, place - 1);
                     assert!(!verify(leaf, i, n, &wrong, &expected));

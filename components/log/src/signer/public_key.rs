@@ -161,13 +161,13 @@ fn parse_rsa(encoded: &[u8]) -> Result<pss::VerifyingKey<Sha256>, String> {
     let parts = pkcs1::RsaPublicKeyRef::try_from(parts).map_err(|error| format!("not a PKCS #1 key: {error}"))?;
     let modulus = BoxedUint::from_be_slice_vartime(parts.modulus.as_bytes());
     let bits = modulus.bits_vartime();
-    if !(MIN_RSA_BITS..=MAX_RSA_BITS).contains(&bits) || bits % 8 != 0 {
+    if !(MIN_RSA_BITS..=MAX_RSA_BITS).contains(&bits) || !bits.is_multiple_of(8) {
         return Err(format!("a modulus of {bits} bits; {MIN_RSA_BITS} to {MAX_RSA_BITS}, whole bytes"));
     }
     let exponent = parts.public_exponent.as_bytes();
     let short = exponent.len() <= 5;
     let exponent = exponent.iter().take(5).fold(0, |sum: u64, byte| sum << 8 | u64::from(*byte));
-    if !short || exponent < MIN_RSA_EXPONENT || exponent % 2 == 0 {
+    if !short || exponent < MIN_RSA_EXPONENT || exponent.is_multiple_of(2) {
         return Err(format!("the public exponent must be odd, {MIN_RSA_EXPONENT} to 2^33-1"));
     }
     let key =

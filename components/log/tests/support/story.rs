@@ -71,6 +71,7 @@ fn story() -> Story {
     story.push("signed by its author, the clock gone back", event("till.closed", Severity::Warning, None), |entry| {
         entry.author = Some(author(&FixedKey::author(), 1, &entry.event));
         entry.clock = Some(START);
+        entry.timestamp = START + 2_000_000;
     });
     story.system("erased", Detail::Erased { ranges: vec![(1, 1)], reason: "retention".into() });
     story.seal("second seal");
