@@ -1,1 +1,191 @@
-fn main(){}
+//! `verify`: runs composed secure-log stacks under wasmtime and checks their evidence with the native library.
+//!
+//! ```text
+//! verify ../dist/secure-log-file.wasm audit.jsonl          one stack, all algorithms, the log stays
+//! verify ../dist/secure-log-sqlite.wasm ':memory:'
+//! verify ../dist/secure-log-remote.wasm ':memory:'         starts and stops the endpoint itself
+//! verify --all                                             every stack, every algorithm, tampering, writers, costs
+//! verify ../dist/secure-log-file.wasm audit.jsonl --events /var/log/dpkg.log
+//! verify bench                                             rates, each beside its raw control
+//! verify serve ...                                         the `wasmtime serve` command of the pinned version
+//! ```
+//!
+//! Exit status: 0 all checks passed, 1 a check failed, 2 wrong usage, 3 the checks could not be run.
+
+mod badinput;
+mod bench;
+mod cost;
+mod endpoint;
+mod events;
+mod expect;
+mod host;
+mod ledger;
+mod plan;
+mod report;
+mod site;
+mod steps;
+mod tamper;
+mod writers;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use secure_log::signer::Algorithm;
+use wasmtime_cli::commands::ServeCommand;
+
+use report::Report;
+
+/// Runs composed secure-log stacks under wasmtime and checks their evidence with the native library.
+///
+/// Exit status: 0 all checks passed, 1 a check failed, 2 wrong usage, 3 the checks could not be run.
+#[derive(Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+#[derive(Args)]
+struct RunArgs {
+    /// A composed client stack, for instance ../dist/secure-log-file.wasm
+    #[arg(required_unless_present = "all", requires = "config", conflicts_with = "all")]
+    stack: Option<PathBuf>,
+    /// Store config. sqlite: a path or :memory:; file: a path, `?shared` after it for several writers; remote:
+    /// any value, the endpoint owns its storage. A bare file name lives in ./secure-log-data/
+    config: Option<String>,
+    /// Every stack with every algorithm, tampering, several writers and costs
+    #[arg(long)]
+    all: bool,
+    /// Append the lines of FILE as events, then seal, sign and verify; without --all nothing else is done
+    #[arg(long, value_name = "FILE")]
+    events: Option<PathBuf>,
+    /// Signature algorithm, also SECURE_LOG_KEYSTORE_ALG; all three unless given (with --events: ed25519)
+    #[arg(long, value_name = "NAME", value_parser = algorithm)]
+    alg: Option<Algorithm>,
+    /// With --all: also the memory check over a million entries
+    #[arg(long, requires = "all")]
+    slow: bool,
+    #[command(flatten)]
+    output: Output,
+}
+
+#[derive(Args, Clone)]
+struct Output {
+    /// JSON lines instead of text
+    #[arg(long)]
+    json: bool,
+    /// Where the composed artifacts are [default: beside STACK, else ../dist or dist]
+    #[arg(long, value_name = "DIR")]
+    dist: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Rates of every stack, each beside its raw control of the same minute
+    Bench {
+        #[command(flatten)]
+        output: Output,
+        /// Entries of the longest log measured
+        #[arg(long, default_value_t = 100_000)]
+        entries: usize,
+    },
+    /// The `wasmtime serve` command of the wasmtime this tool is built on
+    #[command(disable_help_flag = true)]
+    Serve {
+        /// End when standard input closes, so that no endpoint outlives its parent
+        #[arg(long)]
+        until_stdin_closes: bool,
+        /// As for `wasmtime serve`; --help lists them
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
+    /// One of the processes of the several-writers check
+    #[command(hide = true)]
+    Writer { name: String, suffix: String, alg: String, artifact: PathBuf, dir: PathBuf },
+}
+
+fn algorithm(name: &str) -> Result<Algorithm, String> {
+    Algorithm::from_name(name).ok_or_else(|| "ed25519, ecdsa-p256 or rsa-pss-sha256".to_owned())
+}
+
+/// The algorithm of the environment; ends the process like any wrong usage if there is no such algorithm.
+fn algorithm_of_env() -> Option<Algorithm> {
+    let name = std::env::var("SECURE_LOG_KEYSTORE_ALG").ok().filter(|name| !name.is_empty())?;
+    match algorithm(&name) {
+        Ok(algorithm) => Some(algorithm),
+        Err(why) => Cli::command()
+            .error(ErrorKind::InvalidValue, format!("SECURE_LOG_KEYSTORE_ALG is {name:?}, must be {why}"))
+            .exit(),
+    }
+}
+
+/// The folder of the composed artifacts.
+fn dist(given: Option<&Path>, stack: Option<&Path>) -> Result<PathBuf> {
+    if let Some(dir) = given.or(stack.and_then(Path::parent)) {
+        return Ok(dir.to_owned());
+    }
+    let found = ["../dist", "dist"].into_iter().map(PathBuf::from).find(|dir| dir.is_dir());
+    found.context("no ../dist or dist here: build the artifacts with scripts/build-components.sh, or give --dist")
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("verify: {error:#}");
+            ExitCode::from(3)
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<bool> {
+    match cli.command {
+        Some(Command::Serve { until_stdin_closes, args }) => {
+            if until_stdin_closes {
+                endpoint::end_with_stdin();
+            }
+            // `serve` pools instances where it can, which this build of wasmtime leaves out.
+            let fixed = ["verify serve", "-O", "pooling-allocator=n"].map(OsString::from);
+            ServeCommand::try_parse_from(fixed.into_iter().chain(args))
+                .unwrap_or_else(|error| error.exit())
+                .execute()?;
+            Ok(true)
+        }
+        Some(Command::Writer { name, suffix, alg, artifact, dir }) => {
+            let stack = host::Stack::load(&host::engine()?, &artifact)?;
+            writers::process(&stack, &dir, &name, &suffix, &alg)?;
+            Ok(true)
+        }
+        Some(Command::Bench { output, entries }) => {
+            report::watch();
+            bench::run(&dist(output.dist.as_deref(), None)?, output.json, entries)?;
+            Ok(true)
+        }
+        None => {
+            report::watch();
+            let start = Instant::now();
+            let RunArgs { stack, config, all, events, alg, slow, output } = cli.run;
+            let dist = dist(output.dist.as_deref(), stack.as_deref())?;
+            let mut report = Report::new(output.json);
+            let plan = plan::Plan::new(&dist, events, alg.or_else(algorithm_of_env), slow)?;
+            match (stack, config) {
+                (Some(stack), Some(config)) => plan.one(&mut report, &stack, &config)?,
+                _ => {
+                    debug_assert!(all);
+                    plan.all(&mut report)?;
+                }
+            }
+            report.finish(start.elapsed());
+            Ok(report.all_passed())
+        }
+    }
+}

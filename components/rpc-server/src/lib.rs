@@ -1,1 +1,37 @@
-//! The endpoint of remote stores, a wasi:http guest
+//! The endpoint of remote stores: a `wasi:http` guest over whatever store it was composed with.
+//!
+//! Not here: what requests mean (`secure-log-rpc`, server half). `access` decides who may ask, `gate` makes every
+//! decision about a request, `storage` opens the server's own store, `serve` moves the bytes.
+//!
+//! The endpoint needs no trust: clients check what it says. What it protects is the storage, from being
+//! written, read or filled by whoever finds the port: without configuration it refuses everything.
+//!
+//! | variable | meaning |
+//! |---|---|
+//! | `SECURE_LOG_STORE_CONFIG` | config of the composed store; not `:memory:`, which every request would find empty |
+//! | `SECURE_LOG_RPC_TOKENS` | file with the SHA-256 of each accepted token, one per line in hexadecimal |
+//! | `SECURE_LOG_RPC_DEMO` | `1`, with no token configured: anyone on this machine may ask, and every answer says so |
+
+pub mod access;
+pub mod gate;
+pub mod serve;
+pub mod storage;
+
+#[cfg(target_arch = "wasm32")]
+mod component {
+    //! The export. The macro's expansion is generated code.
+    #![allow(unsafe_code)]
+
+    use wasip2::exports::http::incoming_handler::Guest;
+    use wasip2::http::types::{IncomingRequest, ResponseOutparam};
+
+    struct Component;
+
+    impl Guest for Component {
+        fn handle(request: IncomingRequest, out: ResponseOutparam) {
+            crate::serve::handle(&request, out);
+        }
+    }
+
+    wasip2::http::proxy::export!(Component);
+}

@@ -1,1 +1,50 @@
-//! Store provider: append-only JSON lines that people can read
+//! Store provider: append-only JSON lines that people can read.
+//!
+//! ```text
+//! jq -r 'select(.kind == "entry") | [.time, .severity, .producer, .type, .payload] | @tsv' audit.jsonl
+//! ```
+//! Natively it is a library: [`FileStore`] is a [`secure_log::store::Store`]. Its component is that type and
+//! the last line of this file. Config: a path, and `?shared` behind it when several writers use the file.
+//! All processes that use one file use the same mode.
+//!
+//! # What is stored
+//! One row is one line; the lines of an append and the commit line that closes them are one buffer and one
+//! write at a known offset. The layout stands in `line.rs`. Beside the log: `<log>.idx/`, a sidecar index
+//! that may be deleted at any time; `<log>.lock`, while an owner writes; `<log>.commits/`, in shared mode.
+//!
+//! # What is durable
+//! | call | owner mode | shared mode |
+//! |---|---|---|
+//! | `append`, synced | 1 write, 1 fdatasync of the log | token: 1 write, 1 fdatasync; 1 link; log: 1 write, 1 fdatasync |
+//! | `append`, written | 1 write | as synced |
+//! | `append`, empty and synced | 1 fdatasync | 1 fdatasync |
+//! | `erase` | 2 writes, 2 fdatasyncs | those and the token's |
+//! | creation | 1 fdatasync, 1 sync of the directory | the same |
+//!
+//! To that comes, in owner mode, an exclusive create and an unlink (`<log>.lock`); and per 64 KiB of log one
+//! write per (kind, stream) that grew and one of the index's head, none of them synced.
+//!
+//! # What a crash leaves
+//! A torn append behind the last commit: `init` cuts it off (owner) or the next append covers it (shared),
+//! and [`FileStore::recovered`] and stderr say so. Anything else that is not as it was written is damage:
+//! it is `corrupt` where it is read, [`FileStore::damage`] names it, nothing is written any more and nothing
+//! is repaired. Memory does not grow with the log, only with the number of streams.
+
+mod config;
+mod file;
+mod index;
+mod lease;
+mod line;
+mod log;
+mod read;
+mod replay;
+mod shared;
+mod store;
+mod token;
+mod window;
+mod write;
+
+pub use file::Stats;
+pub use store::{FileStore, Recovered};
+
+secure_log_bindings::export_store!(FileStore);

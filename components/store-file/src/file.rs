@@ -1,0 +1,182 @@
+//! The medium: positioned reads and writes, syncs, and what they cost. The only module that talks to the
+//! file system about the log itself. Not here: what the bytes mean.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use secure_log::store::StoreError;
+
+/// What a store has done since it was made; tests hold it to its promises by this.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Writes to the log.
+    pub writes: u64,
+    /// Bytes of those writes.
+    pub bytes_written: u64,
+    /// Data syncs of the log.
+    pub syncs: u64,
+    /// Syncs of its directory.
+    pub directory_syncs: u64,
+    /// Leases taken (owner mode): one exclusive create and one unlink each.
+    pub leases: u64,
+    /// Token files written and synced (shared mode).
+    pub tokens: u64,
+    /// Hard links tried (shared mode).
+    pub links: u64,
+    /// Reads of the log.
+    pub reads: u64,
+    /// Bytes of those reads.
+    pub bytes_read: u64,
+    /// Lines parsed.
+    pub lines_parsed: u64,
+    /// Writes to the sidecar index, never synced.
+    pub index_writes: u64,
+    /// Passes over the whole file to rebuild the index.
+    pub rebuilds: u64,
+}
+
+/// The open log.
+#[derive(Debug)]
+pub struct LogFile {
+    file: File,
+    path: PathBuf,
+    writable: bool,
+    /// Counted by every method and by the other modules.
+    pub stats: Stats,
+}
+
+/// What a failed operation means to the caller of the store.
+pub fn failed(what: &str, path: &Path, error: &io::Error) -> StoreError {
+    let text = format!("{what} {}: {error}", path.display());
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => StoreError::NoSpace,
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => StoreError::Denied(text),
+        _ => StoreError::Io(text),
+    }
+}
+
+/// Makes the names in the directory of `path` durable.
+pub fn sync_directory(path: &Path, stats: &mut Stats) -> Result<(), StoreError> {
+    let parent = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    stats.directory_syncs += 1;
+    let done = File::open(parent).and_then(|directory| directory.sync_all());
+    done.map_err(|error| failed("syncing directory", parent, &error))
+}
+
+impl LogFile {
+    /// Opens for reading and writing, or for reading only when writing is not permitted. `None`: no file.
+    pub fn open(path: &Path, stats: Stats) -> Result<Option<LogFile>, StoreError> {
+        let made = |file, writable| Some(LogFile { file, path: path.to_owned(), writable, stats });
+        match OpenOptions::new().read(true).write(true).open(path) {
+            Ok(file) => Ok(made(file, true)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) => {
+                let file = File::open(path).map_err(|error| failed("opening", path, &error))?;
+                Ok(made(file, false))
+            }
+            Err(error) => Err(failed("opening", path, &error)),
+        }
+    }
+
+    /// Creates an empty file, or opens the one that another process has just created.
+    pub fn create(path: &Path, stats: Stats) -> Result<LogFile, StoreError> {
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+        let file = file.map_err(|error| match error.kind() {
+            ErrorKind::NotFound => StoreError::Invalid(format!("{}: no such directory", path.display())),
+            _ => failed("creating", path, &error),
+        })?;
+        Ok(LogFile { file, path: path.to_owned(), writable: true, stats })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// # Errors
+    /// `Denied` when the file could be opened for reading only.
+    pub fn check_writable(&self) -> Result<(), StoreError> {
+        match self.writable {
+            true => Ok(()),
+            false => Err(StoreError::Denied(format!("{} is not writable", self.path.display()))),
+        }
+    }
+
+    /// Bytes of the file.
+    pub fn size(&self) -> Result<u64, StoreError> {
+        self.file.metadata().map(|metadata| metadata.len()).map_err(|error| failed("size of", &self.path, &error))
+    }
+
+    /// Reads from `offset` until `room` is full or the file ends; says how much.
+    pub fn read_at(&mut self, offset: u64, room: &mut [u8]) -> Result<usize, StoreError> {
+        self.stats.reads += 1;
+        let done = read_full(&self.file, offset, room).map_err(|error| failed("reading", &self.path, &error))?;
+        self.stats.bytes_read += done as u64;
+        Ok(done)
+    }
+
+    /// One write of all of `bytes`.
+    pub fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), StoreError> {
+        self.check_writable()?;
+        self.stats.writes += 1;
+        self.stats.bytes_written += bytes.len() as u64;
+        write_full(&self.file, offset, bytes).map_err(|error| failed("writing", &self.path, &error))
+    }
+
+    /// Everything written so far, by anyone, is durable when this returns (fdatasync).
+    pub fn sync(&mut self) -> Result<(), StoreError> {
+        self.stats.syncs += 1;
+        self.file.sync_data().map_err(|error| failed("syncing", &self.path, &error))
+    }
+
+    /// Cuts the file at `size`.
+    pub fn cut(&mut self, size: u64) -> Result<(), StoreError> {
+        self.check_writable()?;
+        self.file.set_len(size).map_err(|error| failed("truncating", &self.path, &error))
+    }
+}
+
+/// Fills `room` from `offset`; less only at the end of the file.
+pub fn read_full(file: &File, offset: u64, room: &mut [u8]) -> io::Result<usize> {
+    let mut done = 0;
+    while done < room.len() {
+        match read_some(file, offset + done as u64, &mut room[done..]) {
+            Ok(0) => break,
+            Ok(count) => done += count,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(done)
+}
+
+#[cfg(unix)]
+fn read_some(file: &File, offset: u64, room: &mut [u8]) -> io::Result<usize> {
+    std::os::unix::fs::FileExt::read_at(file, room, offset)
+}
+
+/// Writes all of `bytes` at `offset`.
+#[cfg(unix)]
+pub fn write_full(file: &File, offset: u64, bytes: &[u8]) -> io::Result<()> {
+    std::os::unix::fs::FileExt::write_all_at(file, bytes, offset)
+}
+
+// Without positioned calls in stable std (WASI) the position is the guest's own number: seeking is no call.
+#[cfg(not(unix))]
+fn read_some(mut file: &File, offset: u64, room: &mut [u8]) -> io::Result<usize> {
+    use std::io::{Read as _, Seek as _};
+    file.seek(io::SeekFrom::Start(offset))?;
+    file.read(room)
+}
+
+/// Writes all of `bytes` at `offset`.
+#[cfg(not(unix))]
+pub fn write_full(mut file: &File, offset: u64, bytes: &[u8]) -> io::Result<()> {
+    use std::io::{Seek as _, Write as _};
+    file.seek(io::SeekFrom::Start(offset))?;
+    file.write_all(bytes)
+}

@@ -1,0 +1,219 @@
+//! The sidecar index: a directory `<log>.idx` of which nothing is trusted and nothing is synced.
+//!
+//! ```text
+//! <log>.idx/head    where reading may start, and how many rows each (kind, stream) has there (text)
+//! <log>.idx/<c>     offsets of the rows of chain c: 8 bytes each, little endian, row i at byte 8i
+//! ```
+//! Chains are numbered by their first row in the log. Both are written once per [`SAVE_BYTES`] of log, so
+//! that the steady state of appending touches the log alone. Every byte follows from the log, whoever
+//! writes it, so several writers of one index do not disturb one another.
+//!
+//! `head` must name a commit line that stands in the log and whose `tails` fit the counts. An offset must
+//! lead to a line that says the row's place. Whatever fails is rebuilt from the log, in one pass.
+
+use std::fmt::Write as _;
+use std::fs::{self, File, OpenOptions};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use secure_log::store::{RowKind, StoreError};
+use secure_log::types::StreamId;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::file::{LogFile, failed, read_full, write_full};
+use crate::line::{Commit, HEADER, Parsed, parse, tail_sum};
+use crate::log::{Chain, Log};
+
+/// Log between two saves; at most this much, and one append, is read when opening.
+pub const SAVE_BYTES: u64 = 64 << 10;
+/// A head that is larger is not ours: 300,000 streams with all their kinds.
+const MAX_HEAD: u64 = 512 << 20;
+/// A commit line without padding is shorter.
+const COMMIT_BYTES: u64 = 512;
+/// Open files.
+const HANDLES: usize = 8;
+const FIRST_LINE: &str = "secure-log index 1";
+
+/// The index of one log.
+#[derive(Debug)]
+pub struct Index {
+    directory: PathBuf,
+    token: String,
+    handles: Vec<(usize, File)>,
+    saved_end: u64,
+}
+
+impl Index {
+    /// Beside the log. `token` is this instance's own.
+    pub fn new(log: &Path, token: &str) -> Index {
+        let mut directory = log.as_os_str().to_owned();
+        directory.push(".idx");
+        Index { directory: directory.into(), token: token.to_owned(), handles: Vec::new(), saved_end: 0 }
+    }
+
+    /// The log's state at the newest head, or at the beginning when there is none that fits.
+    pub fn load(&mut self, file: &mut LogFile) -> Result<Log, StoreError> {
+        let log = self.read_head().and_then(|text| parse_head(&text));
+        let log = match log {
+            Some(log) if stands_in(&log, file)? => log,
+            _ => Log::default(),
+        };
+        self.saved_end = log.end;
+        Ok(log)
+    }
+
+    fn read_head(&self) -> Option<String> {
+        let path = self.directory.join("head");
+        // A head is small; whatever else lies there is not read.
+        (fs::metadata(&path).ok()?.len() <= MAX_HEAD).then(|| fs::read_to_string(&path).ok())?
+    }
+
+    /// Closes its files; the next save begins at the beginning.
+    pub fn forget(&mut self) {
+        self.handles.clear();
+        self.saved_end = 0;
+    }
+
+    /// Saves when enough was appended since the last time.
+    pub fn save_if_due(&mut self, log: &mut Log, file: &mut LogFile) {
+        if log.end.saturating_sub(self.saved_end) >= SAVE_BYTES {
+            self.save(log, file);
+        }
+    }
+
+    /// Writes the offsets that are still in memory, then the head. Failing is no failure of the store: what
+    /// could not be written stays in memory and is tried again with the next save.
+    ///
+    /// A crash in between leaves offsets that the old head does not count: they are written again.
+    pub fn save(&mut self, log: &mut Log, file: &mut LogFile) {
+        self.saved_end = log.end;
+        if log.damage.is_none() && file.check_writable().is_ok() {
+            self.try_save(log, file).ok();
+        }
+    }
+
+    fn try_save(&mut self, log: &mut Log, file: &mut LogFile) -> Result<(), StoreError> {
+        match fs::create_dir(&self.directory) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+                return Err(failed("creating", &self.directory, &error));
+            }
+            _ => {}
+        }
+        for (number, chain) in log.chains.iter_mut().enumerate() {
+            if chain.recent.is_empty() {
+                continue;
+            }
+            let bytes: Vec<u8> = chain.recent.iter().flat_map(|offset| offset.to_le_bytes()).collect();
+            let target = self.handle(number, true)?;
+            write_full(target, chain.saved * 8, &bytes).map_err(|error| failed("writing", &self.directory, &error))?;
+            file.stats.index_writes += 1;
+            chain.saved = chain.count;
+            chain.recent = Vec::new();
+        }
+        log.unsaved = 0;
+        let temporary = self.directory.join(format!("head.{}", self.token));
+        let done = fs::write(&temporary, head(log)).and_then(|()| fs::rename(&temporary, self.directory.join("head")));
+        done.map_err(|error| failed("writing", &temporary, &error))?;
+        file.stats.index_writes += 1;
+        Ok(())
+    }
+
+    /// Offsets of rows `start` and following of a chain, at most `limit`; 0 where the index has none.
+    pub fn offsets(&mut self, number: usize, chain: &Chain, start: u64, limit: usize) -> Vec<u64> {
+        let count = (chain.count.saturating_sub(start)).min(limit as u64);
+        let from_file = chain.saved.saturating_sub(start).min(count) as usize;
+        let mut offsets = vec![0u64; from_file];
+        if from_file > 0 {
+            let mut bytes = vec![0u8; from_file * 8];
+            // What cannot be read stays zero: missing.
+            if let Ok(file) = self.handle(number, false) {
+                read_full(file, start * 8, &mut bytes).ok();
+            }
+            for (offset, bytes) in offsets.iter_mut().zip(bytes.as_chunks::<8>().0) {
+                *offset = u64::from_le_bytes(*bytes);
+            }
+        }
+        let skip = (start + from_file as u64).saturating_sub(chain.saved) as usize;
+        offsets.extend(chain.recent.iter().skip(skip).take(count as usize - from_file));
+        offsets
+    }
+
+    fn handle(&mut self, number: usize, create: bool) -> Result<&File, StoreError> {
+        if let Some(at) = self.handles.iter().position(|(found, _)| *found == number) {
+            self.handles[..=at].rotate_right(1);
+        } else {
+            let path = self.directory.join(number.to_string());
+            let mut options = OpenOptions::new();
+            options.read(true).write(create).create(create);
+            let file = match options.open(&path) {
+                // For reading only at first; a later save needs more.
+                Ok(file) if create => file,
+                Ok(file) => OpenOptions::new().read(true).write(true).open(&path).unwrap_or(file),
+                Err(error) => return Err(failed("opening", &path, &error)),
+            };
+            self.handles.truncate(HANDLES - 1);
+            self.handles.insert(0, (number, file));
+        }
+        Ok(&self.handles[0].1)
+    }
+}
+
+/// ```text
+/// secure-log index 1
+/// <commits> <end> <sum of the last commit line>
+/// <kind> <stream> <rows>          one line per chain, in their order
+/// <sum of everything before>
+/// ```
+fn head(log: &Log) -> String {
+    let mut text = format!("{FIRST_LINE}\n{} {} {:016x}\n", log.commits, log.end, log.last_sum);
+    for chain in &log.chains {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{} {} {}", chain.kind.as_str(), chain.stream_id, chain.count);
+    }
+    let sum = xxh3_64(text.as_bytes());
+    let _ = writeln!(text, "{sum:016x}");
+    text
+}
+
+fn parse_head(text: &str) -> Option<Log> {
+    let (body, sum) = text.split_at_checked(text.len().checked_sub(17)?)?;
+    if sum.strip_suffix('\n')? != format!("{:016x}", xxh3_64(body.as_bytes())) {
+        return None;
+    }
+    let mut lines = body.lines();
+    if lines.next()? != FIRST_LINE {
+        return None;
+    }
+    let mut words = lines.next()?.split(' ');
+    let mut log = Log::default();
+    log.commits = words.next()?.parse().ok()?;
+    log.end = words.next()?.parse().ok()?;
+    log.last_sum = u64::from_str_radix(words.next()?, 16).ok()?;
+    for line in lines {
+        let mut words = line.split(' ');
+        let kind = RowKind::from_name(words.next()?)?;
+        let stream_id = StreamId::try_from(words.next()?).ok()?;
+        let count = words.next()?.parse().ok()?;
+        let number = log.number(kind, &stream_id);
+        let chain = log.chains.get_mut(number).filter(|chain| chain.count == 0)?;
+        (chain.count, chain.saved) = (count, count);
+        log.tails = log.tails.wrapping_add(tail_sum(kind, &stream_id, count));
+    }
+    Some(log)
+}
+
+/// Whether the head's last commit is in the log, with these counts; takes over what else it says.
+fn stands_in(log: &Log, file: &mut LogFile) -> Result<bool, StoreError> {
+    if log.commits == 0 || log.end > file.size()? || log.end <= HEADER.len() as u64 {
+        return Ok(false);
+    }
+    let length = COMMIT_BYTES.min(log.end);
+    let mut bytes = vec![0u8; length as usize];
+    if file.read_at(log.end - length, &mut bytes)? < bytes.len() || bytes.pop() != Some(b'\n') {
+        return Ok(false);
+    }
+    let start = bytes.iter().rposition(|&b| b == b'\n').map_or(0, |at| at + 1);
+    let line = &bytes[start..];
+    let Ok(Parsed::Commit(Commit { n, tails, .. })) = parse(line, None, false) else { return Ok(false) };
+    Ok(n.checked_add(1) == Some(log.commits) && tails == log.tails && xxh3_64(line.trim_ascii_end()) == log.last_sum)
+}

@@ -1,0 +1,256 @@
+//! Lines back to what they render. Strict: a line is accepted only if rendering the result gives the same
+//! bytes. The one thing left to the caller is the entry hash, which [`Parsed::Row`] hands out unchecked.
+
+use std::borrow::Cow;
+
+use secure_log::encode::{decode_detail, encode_entry};
+use secure_log::merkle::leaf_hash;
+use secure_log::store::{Row, RowKind};
+use secure_log::types::{Author, Digest, Entry, Event, Name, PayloadRef, Severity, StreamId};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::render::entry_of;
+use super::text::{Cursor, Why};
+use super::{Commit, DEFAULT_ENCODING, Intent, SALT};
+
+/// What a line says.
+#[derive(Debug)]
+pub enum Parsed {
+    /// A row.
+    Row {
+        /// As it was appended.
+        row: Row,
+        /// Of a line that shows an entry: its `hash` and its `prev`. The caller compares `hash` with the
+        /// hash of the body, or with the `prev` of the next entry, which is cheaper.
+        hashes: Option<(Digest, Digest)>,
+    },
+    /// An erase intent.
+    Erase(Intent),
+    /// The end of an append.
+    Commit(Commit),
+}
+
+/// `,"sum":"0123456789abcdef"}`
+const SUM_LEN: usize = 26;
+
+/// Parses a line without its line feed. `known` saves an allocation when the stream is the expected one.
+/// Without `with_payload` the payload is checked by the line's sum only, and left out.
+pub fn parse(line: &[u8], known: Option<&StreamId>, with_payload: bool) -> Result<Parsed, Why> {
+    let (padding, summed) = summed(line)?;
+    let mut line_of = Cursor::new(summed)?;
+    let cursor = &mut line_of;
+    cursor.need("{\"kind\":\"")?;
+    let (parsed, may_pad) = if cursor.eat("commit\",\"n\":") {
+        (Parsed::Commit(commit(cursor)?), true)
+    } else if cursor.eat("erase\",\"at\":") {
+        (Parsed::Erase(intent(cursor)?), false)
+    } else {
+        row(cursor, known, with_payload)?
+    };
+    cursor.end()?;
+    if !padding.is_empty() && (!may_pad || padding.iter().any(|&b| b != b' ')) {
+        return Err("padding");
+    }
+    Ok(parsed)
+}
+
+/// What follows the line and what its sum covers, which fits.
+fn summed(line: &[u8]) -> Result<(&[u8], &[u8]), Why> {
+    let (text, padding) = line.split_at(line.trim_ascii_end().len());
+    let (summed, tail) = text.split_at(text.len().checked_sub(SUM_LEN).ok_or("too short")?);
+    let mut end = Cursor::new(tail)?;
+    end.need(",\"sum\":")?;
+    if end.sum()? != xxh3_64(summed) {
+        return Err("the checksum does not fit");
+    }
+    end.need("}")?;
+    Ok((padding, summed))
+}
+
+fn commit(c: &mut Cursor) -> Result<Commit, Why> {
+    let n = c.uint()?;
+    c.need(",\"at\":")?;
+    let at = c.uint()?;
+    c.need(",\"rows\":")?;
+    let rows = c.uint()?;
+    let durable =
+        if c.eat(",\"durable\":") { c.uint().and_then(|d| if d == at { Err("durable") } else { Ok(d) })? } else { at };
+    c.need(",\"tails\":")?;
+    let tails = c.sum()?;
+    c.need(",\"check\":")?;
+    Ok(Commit { n, at, rows, durable, tails, check: c.sum()? })
+}
+
+fn intent(c: &mut Cursor) -> Result<Intent, Why> {
+    let at = c.uint()?;
+    c.need(",\"length\":")?;
+    let length = c.uint()?;
+    c.need(",\"row\":")?;
+    // A row holds no intent, so this goes one level deep.
+    let (inner, summed) = summed(c.take_rest().as_bytes())?;
+    if !inner.is_empty() {
+        return Err("padding");
+    }
+    let mut inside = Cursor::new(summed)?;
+    inside.need("{\"kind\":\"")?;
+    match row(&mut inside, None, true)? {
+        (Parsed::Row { row, hashes }, true) if row.payload.is_none() => {
+            inside.end()?;
+            match hashes {
+                Some((hash, _)) if hash != leaf_hash(&row.body) => Err("hash"),
+                _ => Ok(Intent { at, length, row }),
+            }
+        }
+        _ => Err("an intent without its row"),
+    }
+}
+
+/// The name of a kind and `","stream":`; the opening quote of the name is already read.
+fn kind(c: &mut Cursor) -> Result<RowKind, Why> {
+    let found = RowKind::ALL.into_iter().find(|kind| c.eat(kind.as_str())).ok_or("kind")?;
+    c.need("\",\"stream\":")?;
+    Ok(found)
+}
+
+fn stream(c: &mut Cursor, known: Option<&StreamId>) -> Result<StreamId, Why> {
+    let text = c.string()?;
+    match known {
+        Some(known) if known.as_str() == text => Ok(known.clone()),
+        _ => StreamId::try_from(text.as_ref()).map_err(|_| "stream id"),
+    }
+}
+
+/// The row and whether spaces may follow its line.
+fn row(c: &mut Cursor, known: Option<&StreamId>, with_payload: bool) -> Result<(Parsed, bool), Why> {
+    let kind = kind(c)?;
+    let stream_id = stream(c, known)?;
+    if kind == RowKind::Entry && c.eat(",\"seqno\":") {
+        return entry(c, stream_id, with_payload);
+    }
+    c.need(",\"index\":")?;
+    let index = c.uint()?;
+    let as_text = kind == RowKind::Checkpoint && c.eat(",\"text\":");
+    let body = if as_text {
+        c.string()?.into_owned().into_bytes()
+    } else {
+        c.need(",\"body\":")?;
+        c.base64()?
+    };
+    if kind == RowKind::Checkpoint && !as_text && std::str::from_utf8(&body).is_ok() {
+        return Err("a body that has a plainer form");
+    }
+    let payload = if c.eat(",\"payload64\":") { Some(c.base64()?) } else { None };
+    let may_pad = payload.is_none();
+    let row = Row { kind, stream_id, index, body, payload: payload.filter(|_| with_payload) };
+    if entry_of(&row).is_some() {
+        return Err("a body that has a plainer form");
+    }
+    Ok((Parsed::Row { row, hashes: None }, may_pad))
+}
+
+fn entry(c: &mut Cursor, stream_id: StreamId, with_payload: bool) -> Result<(Parsed, bool), Why> {
+    let seqno = c.uint()?;
+    c.need(",\"time\":")?;
+    let timestamp = c.time()?;
+    c.need(",\"type\":")?;
+    let event_type = name(c)?;
+    c.need(",\"severity\":\"")?;
+    let severity = Severity::ALL.into_iter().find(|severity| c.eat(severity.as_str())).ok_or("severity")?;
+    c.need("\",\"producer\":")?;
+    let producer = name(c)?;
+    let shown = payload(c, with_payload)?;
+    c.need(",\"hash\":")?;
+    let hash = Digest(c.fixed()?);
+    c.need(",\"prev\":")?;
+    let prev_entry_hash = Digest(c.fixed()?);
+    let clock = if c.eat(",\"clock\":") { Some(c.uint()?) } else { None };
+    c.need(",\"session\":")?;
+    let session_id = c.fixed()?;
+    let boot_id = if c.eat(",\"boot\":") { c.fixed()? } else { [0; 16] };
+    let logged = payload_ref(c)?;
+    let salt = if c.eat(",\"salt\":") { Some(c.fixed::<SALT>()?) } else { None };
+    let may_pad = matches!(shown, Shown::Absent);
+    let payload = shown.with_salt(salt)?.filter(|_| with_payload);
+    let detail = if c.eat(",\"detail\":") {
+        Some(decode_detail(event_type.as_str(), &c.base64()?).map_err(|_| "detail")?)
+    } else {
+        None
+    };
+    let idempotency_key = if c.eat(",\"key\":") { Some(c.base64()?) } else { None };
+    let author = if c.eat(",\"author\":{\"algorithm\":") { Some(author(c)?) } else { None };
+    let event = Event { event_type, severity, producer, payload: logged, detail, idempotency_key };
+    let entry = Entry { stream_id, seqno, prev_entry_hash, timestamp, clock, session_id, boot_id, event, author };
+    // What the decoder would refuse would not have been rendered like this.
+    let body = encode_entry(&entry).map_err(|_| "not an entry")?;
+    let row = Row { kind: RowKind::Entry, stream_id: entry.stream_id, index: seqno, body, payload };
+    Ok((Parsed::Row { row, hashes: Some((hash, prev_entry_hash)) }, may_pad))
+}
+
+fn name(c: &mut Cursor) -> Result<Name, Why> {
+    Name::parse("name", c.string()?).map_err(|_| "name")
+}
+
+fn author(c: &mut Cursor) -> Result<Author, Why> {
+    let algorithm = c.string()?.into_owned();
+    c.need(",\"public-key\":")?;
+    let public_key = c.base64()?;
+    c.need(",\"seq\":")?;
+    let author_seq = c.uint()?;
+    c.need(",\"signature\":")?;
+    let signature = c.base64()?;
+    c.need("}")?;
+    Ok(Author { algorithm, public_key, author_seq, signature })
+}
+
+fn payload_ref(c: &mut Cursor) -> Result<Option<PayloadRef>, Why> {
+    let encoding = if c.eat(",\"encoding\":") {
+        let encoding = name(c)?;
+        if encoding.as_str() == DEFAULT_ENCODING {
+            return Err("encoding");
+        }
+        c.need(",\"length\":")?;
+        encoding
+    } else if c.eat(",\"length\":") {
+        Name::parse("encoding", DEFAULT_ENCODING).map_err(|_| "encoding")?
+    } else {
+        return Ok(None);
+    };
+    let length = c.uint()?;
+    c.need(",\"commitment\":")?;
+    Ok(Some(PayloadRef { encoding, length, commitment: Digest(c.fixed()?) }))
+}
+
+/// The payload as the line shows it, before its salt is known.
+enum Shown<'a> {
+    Absent,
+    Text(Cow<'a, str>),
+    Bytes(Vec<u8>),
+    /// Not asked for.
+    Skipped,
+}
+
+fn payload<'a>(c: &mut Cursor<'a>, with_payload: bool) -> Result<Shown<'a>, Why> {
+    if c.eat(",\"payload\":null") {
+        return Ok(Shown::Absent);
+    }
+    if c.eat(",\"payload\":") {
+        return Ok(if with_payload { Shown::Text(c.string()?) } else { c.string().map(|_| Shown::Skipped)? });
+    }
+    c.need(",\"payload64\":")?;
+    if with_payload { Ok(Shown::Bytes(c.base64()?)) } else { c.skip_base64().map(|()| Shown::Skipped) }
+}
+
+impl Shown<'_> {
+    fn with_salt(self, salt: Option<[u8; SALT]>) -> Result<Option<Vec<u8>>, Why> {
+        match (self, salt) {
+            (Shown::Absent, None) => Ok(None),
+            (Shown::Skipped, _) => Ok(None),
+            (Shown::Text(text), Some(salt)) => Ok(Some([&salt, text.as_bytes()].concat())),
+            (Shown::Bytes(bytes), Some(salt)) if std::str::from_utf8(&bytes).is_err() => {
+                Ok(Some([&salt[..], &bytes].concat()))
+            }
+            (Shown::Bytes(bytes), None) if bytes.len() < SALT => Ok(Some(bytes)),
+            _ => Err("salt"),
+        }
+    }
+}

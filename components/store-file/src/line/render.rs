@@ -1,0 +1,175 @@
+//! Rows, intents and commits to lines.
+
+use secure_log::encode::{decode_entry, encode_detail};
+use secure_log::merkle::leaf_hash;
+use secure_log::store::{Row, RowKind};
+use secure_log::types::Entry;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::text::{write_base64, write_string, write_sum, write_time, write_uint};
+use super::{Commit, DEFAULT_ENCODING, Intent, SALT};
+
+/// Appends the line of a row to `out`.
+pub fn row(out: &mut Vec<u8>, row: &Row) {
+    let start = out.len();
+    literal(out, "{\"kind\":\"");
+    literal(out, row.kind.as_str());
+    literal(out, "\",\"stream\":\"");
+    literal(out, row.stream_id.as_str());
+    match entry_of(row) {
+        Some(decoded) => entry(out, row, &decoded),
+        None => opaque(out, row),
+    }
+    finish(out, start);
+}
+
+/// Appends the line of an erase intent to `out`.
+pub fn erase(out: &mut Vec<u8>, intent: &Intent) {
+    let start = out.len();
+    literal(out, "{\"kind\":\"erase\",\"at\":");
+    write_uint(out, intent.at);
+    literal(out, ",\"length\":");
+    write_uint(out, intent.length);
+    literal(out, ",\"row\":");
+    row(out, &intent.row);
+    out.pop();
+    finish(out, start);
+}
+
+/// Appends the line of a commit to `out`.
+pub fn commit(out: &mut Vec<u8>, commit: &Commit) {
+    let start = out.len();
+    literal(out, "{\"kind\":\"commit\",\"n\":");
+    write_uint(out, commit.n);
+    literal(out, ",\"at\":");
+    write_uint(out, commit.at);
+    literal(out, ",\"rows\":");
+    write_uint(out, commit.rows);
+    if commit.durable != commit.at {
+        literal(out, ",\"durable\":");
+        write_uint(out, commit.durable);
+    }
+    literal(out, ",\"tails\":");
+    write_sum(out, commit.tails);
+    literal(out, ",\"check\":");
+    write_sum(out, commit.check);
+    finish(out, start);
+}
+
+/// The entry whose fields a line may show: the body is canonical and of the row's own place.
+pub(super) fn entry_of(row: &Row) -> Option<Entry> {
+    if row.kind != RowKind::Entry {
+        return None;
+    }
+    decode_entry(&row.body).ok().filter(|entry| entry.stream_id == row.stream_id && entry.seqno == row.index)
+}
+
+fn literal(out: &mut Vec<u8>, text: &str) {
+    out.extend_from_slice(text.as_bytes());
+}
+
+fn finish(out: &mut Vec<u8>, start: usize) {
+    let sum = xxh3_64(&out[start..]);
+    literal(out, ",\"sum\":");
+    write_sum(out, sum);
+    literal(out, "}\n");
+}
+
+fn opaque(out: &mut Vec<u8>, row: &Row) {
+    literal(out, "\",\"index\":");
+    write_uint(out, row.index);
+    match std::str::from_utf8(&row.body) {
+        Ok(text) if row.kind == RowKind::Checkpoint => {
+            literal(out, ",\"text\":");
+            write_string(out, text);
+        }
+        _ => {
+            literal(out, ",\"body\":");
+            write_base64(out, &row.body);
+        }
+    }
+    if let Some(payload) = &row.payload {
+        literal(out, ",\"payload64\":");
+        write_base64(out, payload);
+    }
+}
+
+fn entry(out: &mut Vec<u8>, row: &Row, entry: &Entry) {
+    let event = &entry.event;
+    literal(out, "\",\"seqno\":");
+    write_uint(out, entry.seqno);
+    literal(out, ",\"time\":");
+    write_time(out, entry.timestamp);
+    literal(out, ",\"type\":");
+    write_string(out, event.event_type.as_str());
+    literal(out, ",\"severity\":\"");
+    literal(out, event.severity.as_str());
+    literal(out, "\",\"producer\":");
+    write_string(out, event.producer.as_str());
+    payload(out, row.payload.as_deref());
+    literal(out, ",\"hash\":");
+    write_base64(out, &leaf_hash(&row.body).0);
+    literal(out, ",\"prev\":");
+    write_base64(out, &entry.prev_entry_hash.0);
+    if let Some(clock) = entry.clock {
+        literal(out, ",\"clock\":");
+        write_uint(out, clock);
+    }
+    literal(out, ",\"session\":");
+    write_base64(out, &entry.session_id);
+    if entry.boot_id != [0; 16] {
+        literal(out, ",\"boot\":");
+        write_base64(out, &entry.boot_id);
+    }
+    if let Some(logged) = &event.payload {
+        if logged.encoding.as_str() != DEFAULT_ENCODING {
+            literal(out, ",\"encoding\":");
+            write_string(out, logged.encoding.as_str());
+        }
+        literal(out, ",\"length\":");
+        write_uint(out, logged.length);
+        literal(out, ",\"commitment\":");
+        write_base64(out, &logged.commitment.0);
+    }
+    if let Some(salt) = row.payload.as_deref().and_then(|payload| payload.get(..SALT)) {
+        literal(out, ",\"salt\":");
+        write_base64(out, salt);
+    }
+    if let Some(detail) = &event.detail {
+        literal(out, ",\"detail\":");
+        write_base64(out, &encode_detail(detail));
+    }
+    if let Some(key) = &event.idempotency_key {
+        literal(out, ",\"key\":");
+        write_base64(out, key);
+    }
+    if let Some(author) = &entry.author {
+        literal(out, ",\"author\":{\"algorithm\":");
+        write_string(out, &author.algorithm);
+        literal(out, ",\"public-key\":");
+        write_base64(out, &author.public_key);
+        literal(out, ",\"seq\":");
+        write_uint(out, author.author_seq);
+        literal(out, ",\"signature\":");
+        write_base64(out, &author.signature);
+        literal(out, "}");
+    }
+}
+
+fn payload(out: &mut Vec<u8>, stored: Option<&[u8]>) {
+    let Some(stored) = stored else { return literal(out, ",\"payload\":null") };
+    match stored.get(SALT..).map(std::str::from_utf8) {
+        Some(Ok(text)) => {
+            literal(out, ",\"payload\":");
+            write_string(out, text);
+        }
+        Some(Err(_)) => {
+            literal(out, ",\"payload64\":");
+            write_base64(out, &stored[SALT..]);
+        }
+        None => {
+            literal(out, ",\"payload64\":");
+            write_base64(out, stored);
+        }
+    }
+}

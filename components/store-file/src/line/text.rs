@@ -1,0 +1,344 @@
+//! The alphabet of a line: JSON strings (RFC 8259), integers, base64 and times, each with exactly one
+//! spelling. What [`Cursor`] accepts is what the `write_*` functions produce and nothing else, so a line
+//! that parses is byte-equal to the rendering of what it parsed to.
+
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use memchr::memchr2;
+
+/// 9999-12-31T23:59:59.999999Z: later times stand as integers, RFC 3339 has four digits for the year.
+pub const MAX_TIME: u64 = 253_402_300_799_999_999;
+/// `2025-11-21T14:15:09.123456Z`
+const TIME_LEN: usize = 27;
+const DAY: u64 = 86_400_000_000;
+
+/// Why a line is not one of ours. For people.
+pub type Why = &'static str;
+
+/// A string with its quotes. Escaped are `"`, `\` and U+0000 to U+001F, the latter by their short names
+/// where JSON has one; everything else stands as UTF-8.
+pub fn write_string(out: &mut Vec<u8>, text: &str) {
+    out.push(b'"');
+    let mut rest = text.as_bytes();
+    while let Some(at) = rest.iter().position(|&b| b < 0x20 || b == b'"' || b == b'\\') {
+        out.extend_from_slice(&rest[..at]);
+        let byte = rest[at];
+        match short_escape(byte) {
+            Some(letter) => out.extend_from_slice(&[b'\\', letter]),
+            None => {
+                out.extend_from_slice(b"\\u00");
+                out.extend_from_slice(&hex2(byte));
+            }
+        }
+        rest = &rest[at + 1..];
+    }
+    out.extend_from_slice(rest);
+    out.push(b'"');
+}
+
+fn short_escape(byte: u8) -> Option<u8> {
+    Some(match byte {
+        b'"' | b'\\' => byte,
+        b'\n' => b'n',
+        b'\r' => b'r',
+        b'\t' => b't',
+        0x08 => b'b',
+        0x0c => b'f',
+        _ => return None,
+    })
+}
+
+fn hex2(byte: u8) -> [u8; 2] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]
+}
+
+/// A decimal integer.
+pub fn write_uint(out: &mut Vec<u8>, value: u64) {
+    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+}
+
+/// A quoted base64 string, standard alphabet, padded.
+pub fn write_base64(out: &mut Vec<u8>, bytes: &[u8]) {
+    let start = out.len() + 1;
+    out.resize(start + bytes.len().div_ceil(3) * 4 + 1, b'"');
+    out[start - 1] = b'"';
+    let end = out.len() - 1;
+    // The slice has the exact length, so this cannot fail.
+    let written = STANDARD.encode_slice(bytes, &mut out[start..end]);
+    debug_assert_eq!(written.ok(), Some(end - start));
+}
+
+/// A quoted checksum, 16 lower-case hexadecimal digits.
+pub fn write_sum(out: &mut Vec<u8>, sum: u64) {
+    out.push(b'"');
+    for byte in sum.to_be_bytes() {
+        out.extend_from_slice(&hex2(byte));
+    }
+    out.push(b'"');
+}
+
+/// Microseconds since 1970 as a quoted RFC 3339 time in UTC, or as an integer when after [`MAX_TIME`].
+pub fn write_time(out: &mut Vec<u8>, micros: u64) {
+    if micros > MAX_TIME {
+        return write_uint(out, micros);
+    }
+    out.push(b'"');
+    out.extend_from_slice(&time(micros));
+    out.push(b'"');
+}
+
+fn time(micros: u64) -> [u8; TIME_LEN] {
+    let (year, month, day) = civil(micros / DAY);
+    let second = micros % DAY / 1_000_000;
+    let mut text = *b"0000-00-00T00:00:00.000000Z";
+    let fields = [
+        (0, 4, year),
+        (5, 2, month),
+        (8, 2, day),
+        (11, 2, second / 3600),
+        (14, 2, second / 60 % 60),
+        (17, 2, second % 60),
+        (20, 6, micros % 1_000_000),
+    ];
+    for (start, digits, mut value) in fields {
+        for place in (start..start + digits).rev() {
+            text[place] = b'0' + (value % 10) as u8;
+            value /= 10;
+        }
+    }
+    text
+}
+
+/// Year, month and day of a day counted from 1970-01-01, in the proleptic Gregorian calendar: eras of
+/// 400 years (146,097 days) that begin on 1 March, so that the leap day is the last of its year.
+fn civil(days: u64) -> (u64, u64, u64) {
+    let shifted = days + 719_468;
+    let (era, of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let march = (5 * of_year + 2) / 153;
+    let month = if march < 10 { march + 3 } else { march - 9 };
+    (era * 400 + year_of_era + u64::from(month <= 2), month, of_year - (153 * march + 2) / 5 + 1)
+}
+
+fn days(year: u64, month: u64, day: u64) -> Option<u64> {
+    let year = year.checked_sub(u64::from(month <= 2))?;
+    let march = if month > 2 { month.checked_sub(3)? } else { month.checked_add(9)? };
+    let of_year = (153 * march + 2) / 5 + day.checked_sub(1)?;
+    let of_era = year % 400 * 365 + year % 400 / 4 - year % 400 / 100 + of_year;
+    (year / 400 * 146_097 + of_era).checked_sub(719_468)
+}
+
+fn parse_time(text: &str) -> Option<u64> {
+    let field = |start: usize, digits: usize| text.get(start..start + digits)?.parse::<u64>().ok();
+    let of_day = field(11, 2)? * 3600 + field(14, 2)? * 60 + field(17, 2)?;
+    let micros = days(field(0, 4)?, field(5, 2)?, field(8, 2)?)? * DAY + of_day * 1_000_000 + field(20, 6)?;
+    (micros <= MAX_TIME && time(micros) == text.as_bytes()).then_some(micros)
+}
+
+/// Walks over a line from left to right.
+pub struct Cursor<'a> {
+    rest: &'a str,
+}
+
+impl<'a> Cursor<'a> {
+    /// At the beginning of `line`.
+    pub fn new(line: &'a [u8]) -> Result<Cursor<'a>, Why> {
+        std::str::from_utf8(line).map(|rest| Cursor { rest }).map_err(|_| "not UTF-8")
+    }
+
+    /// Steps over `literal` if it stands here.
+    pub fn eat(&mut self, literal: &str) -> bool {
+        match self.rest.strip_prefix(literal) {
+            Some(rest) => {
+                self.rest = rest;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Steps over `literal`, which must stand here.
+    pub fn need(&mut self, literal: &'static str) -> Result<(), Why> {
+        if self.eat(literal) { Ok(()) } else { Err(literal) }
+    }
+
+    /// Nothing may follow.
+    pub fn end(&self) -> Result<(), Why> {
+        if self.rest.is_empty() { Ok(()) } else { Err("something after the end") }
+    }
+
+    /// Everything that is left.
+    pub fn take_rest(&mut self) -> &'a str {
+        std::mem::take(&mut self.rest)
+    }
+
+    /// An integer up to 2^64-1 without leading zeros.
+    pub fn uint(&mut self) -> Result<u64, Why> {
+        let length = self.rest.bytes().take_while(u8::is_ascii_digit).count();
+        let (digits, rest) = self.rest.split_at(length);
+        if length > 1 && digits.starts_with('0') {
+            return Err("leading zero");
+        }
+        self.rest = rest;
+        digits.parse().map_err(|_| "integer")
+    }
+
+    /// The raw inside of a string without escapes.
+    fn quoted(&mut self) -> Result<&'a str, Why> {
+        let rest = self.rest.strip_prefix('"').ok_or("opening quote")?;
+        let end = memchr::memchr(b'"', rest.as_bytes()).ok_or("closing quote")?;
+        self.rest = &rest[end + 1..];
+        Ok(&rest[..end])
+    }
+
+    /// A string.
+    pub fn string(&mut self) -> Result<Cow<'a, str>, Why> {
+        let mut rest = self.rest.strip_prefix('"').ok_or("opening quote")?;
+        let mut unescaped = String::new();
+        loop {
+            let at = memchr2(b'"', b'\\', rest.as_bytes()).ok_or("closing quote")?;
+            let plain = &rest[..at];
+            if plain.bytes().any(|b| b < 0x20) {
+                return Err("unescaped control character");
+            }
+            let stop = rest.as_bytes()[at];
+            rest = &rest[at + 1..];
+            if stop == b'"' {
+                self.rest = rest;
+                if unescaped.is_empty() {
+                    return Ok(Cow::Borrowed(plain));
+                }
+                unescaped.push_str(plain);
+                return Ok(Cow::Owned(unescaped));
+            }
+            unescaped.push_str(plain);
+            let (byte, after) = escape(rest)?;
+            unescaped.push(char::from(byte));
+            rest = after;
+        }
+    }
+
+    /// Bytes in base64, canonical: padded, no bits left over.
+    pub fn base64(&mut self) -> Result<Vec<u8>, Why> {
+        STANDARD.decode(self.quoted()?).map_err(|_| "base64")
+    }
+
+    /// `N` bytes in base64.
+    pub fn fixed<const N: usize>(&mut self) -> Result<[u8; N], Why> {
+        // decode_slice wants room for its estimate, which rounds up to whole groups.
+        let mut room = [0; 48];
+        let found = STANDARD.decode_slice(self.quoted()?, &mut room).map_err(|_| "base64")?;
+        room.get(..found).and_then(|bytes| bytes.try_into().ok()).ok_or("base64 of another length")
+    }
+
+    /// Steps over a base64 string without decoding it.
+    pub fn skip_base64(&mut self) -> Result<(), Why> {
+        self.quoted().map(drop)
+    }
+
+    /// A checksum.
+    pub fn sum(&mut self) -> Result<u64, Why> {
+        let digits = self.quoted()?;
+        let canonical = digits.len() == 16 && digits.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        if !canonical {
+            return Err("checksum");
+        }
+        u64::from_str_radix(digits, 16).map_err(|_| "checksum")
+    }
+
+    /// A time.
+    pub fn time(&mut self) -> Result<u64, Why> {
+        if self.rest.starts_with('"') {
+            return parse_time(self.quoted()?).ok_or("time");
+        }
+        self.uint().and_then(|micros| if micros > MAX_TIME { Ok(micros) } else { Err("time") })
+    }
+}
+
+/// The character that an escape (its backslash already read) stands for, if it is the one we write.
+fn escape(rest: &str) -> Result<(u8, &str), Why> {
+    let bad = "escape";
+    let letter = *rest.as_bytes().first().ok_or(bad)?;
+    if letter == b'u' {
+        let byte =
+            rest.get(1..5).and_then(|digits| u8::from_str_radix(digits.strip_prefix("00")?, 16).ok()).ok_or(bad)?;
+        let canonical =
+            byte < 0x20 && short_escape(byte).is_none() && rest.as_bytes().get(3..5) == Some(&hex2(byte)[..]);
+        return if canonical { Ok((byte, &rest[5..])) } else { Err(bad) };
+    }
+    let byte = (0..0x60).find(|&byte| short_escape(byte) == Some(letter)).ok_or(bad)?;
+    Ok((byte, &rest[1..]))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn times_round_trip_and_read_as_rfc_3339() {
+        for (micros, text) in [
+            (0, "1970-01-01T00:00:00.000000Z"),
+            (951_782_400_000_001, "2000-02-29T00:00:00.000001Z"),
+            (1_763_734_509_123_456, "2025-11-21T14:15:09.123456Z"),
+            (4_107_542_399_999_999, "2100-02-28T23:59:59.999999Z"),
+            (MAX_TIME, "9999-12-31T23:59:59.999999Z"),
+        ] {
+            assert_eq!(std::str::from_utf8(&time(micros)), Ok(text));
+            assert_eq!(parse_time(text), Some(micros));
+        }
+        for bad in [
+            "2025-02-29T00:00:00.000000Z",
+            "2025-00-10T00:00:00.000000Z",
+            "2025-01-01T24:00:00.000000Z",
+            "+025-01-01T00:00:00.000000Z",
+            "é",
+        ] {
+            assert_eq!(parse_time(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn every_character_round_trips_in_one_spelling() {
+        let text: String = (0..0x250)
+            .chain(0x2020..0x2030)
+            .chain([0xd7ff, 0xe000, 0xfeff, 0x10ffff])
+            .filter_map(char::from_u32)
+            .collect();
+        let mut out = Vec::new();
+        write_string(&mut out, &text);
+        assert_eq!(Cursor::new(&out).unwrap().string().unwrap(), text);
+        for other in [
+            "\"\\/\"",
+            "\"\\u0041\"",
+            "\"\\u000a\"",
+            "\"\\u001F\"",
+            "\"\\u+01f\"",
+            "\"\t\"",
+            "\"\\x\"",
+            "\"\\u00",
+            "\"a",
+            "\"\\",
+        ] {
+            assert!(Cursor::new(other.as_bytes()).unwrap().string().is_err(), "{other}");
+        }
+    }
+
+    #[test]
+    fn base64_and_integers_have_one_spelling() {
+        for bad in ["\"AB==\"", "\"AA\"", "\"A A=\"", "\"AA-_\"", "\"AA==\\n\""] {
+            assert!(Cursor::new(bad.as_bytes()).unwrap().base64().is_err(), "{bad}");
+        }
+        for bad in ["01", "-1", "+1", "", "18446744073709551616"] {
+            assert!(Cursor::new(bad.as_bytes()).unwrap().uint().is_err(), "{bad}");
+        }
+        let mut out = Vec::new();
+        write_base64(&mut out, &[0, 1, 2, 255]);
+        assert_eq!(Cursor::new(&out).unwrap().fixed::<4>(), Ok([0, 1, 2, 255]));
+        assert!(Cursor::new(&out).unwrap().fixed::<3>().is_err());
+    }
+}

@@ -1,0 +1,216 @@
+//! What is known of the file: how many rows each (kind, stream) has, where the newest of them stand, and
+//! where the next append goes. Not here: reading and writing.
+//!
+//! Invariants, which [`Log::apply`] keeps:
+//! 1. `end` is the offset behind the last commit line, `commits` that commit's number plus one.
+//! 2. A chain's row `i` stands at `recent[i - saved]` if `i >= saved`, else the sidecar index has it.
+//! 3. `tails` is the sum that the last commit line states.
+
+use std::collections::{BTreeMap, HashMap};
+
+use secure_log::store::{Row, RowKind};
+use secure_log::types::StreamId;
+
+use crate::line::{Check, Commit, HEADER, Intent, tail_sum};
+
+/// The rows of one (kind, stream).
+#[derive(Debug)]
+pub struct Chain {
+    /// Of all its rows.
+    pub kind: RowKind,
+    /// Of all its rows.
+    pub stream_id: StreamId,
+    /// Rows; the next index.
+    pub count: u64,
+    /// Rows whose offsets the sidecar index holds.
+    pub saved: u64,
+    /// Offsets of the others; 0: damaged.
+    pub recent: Vec<u64>,
+}
+
+/// State of the file as far as it has been read.
+#[derive(Debug)]
+pub struct Log {
+    /// Behind the last commit line.
+    pub end: u64,
+    /// Commits so far.
+    pub commits: u64,
+    /// Everything before this offset is known to be durable.
+    pub durable: u64,
+    /// `tails` of the last commit.
+    pub tails: u64,
+    /// `sum` of the last commit line: tells the sidecar index whose it is.
+    pub last_sum: u64,
+    /// In order of their first row, so that every instance numbers them alike.
+    pub chains: Vec<Chain>,
+    by_place: BTreeMap<(StreamId, RowKind), usize>,
+    /// Length of all `recent` together.
+    pub unsaved: usize,
+    /// Intents of the last append: they may not be carried out yet.
+    pub intents: Vec<Intent>,
+    /// Why nothing may be written any more.
+    pub damage: Option<String>,
+}
+
+/// An append while it is read or made.
+#[derive(Default)]
+pub struct Block {
+    rows: Vec<Placed>,
+    intents: Vec<Intent>,
+    /// Over all lines so far.
+    pub check: Check,
+}
+
+struct Placed {
+    kind: RowKind,
+    stream_id: StreamId,
+    index: u64,
+    offset: u64,
+}
+
+impl Default for Log {
+    /// A file of nothing but its first line.
+    fn default() -> Log {
+        Log {
+            end: HEADER.len() as u64,
+            commits: 0,
+            durable: HEADER.len() as u64,
+            tails: 0,
+            last_sum: 0,
+            chains: Vec::new(),
+            by_place: BTreeMap::new(),
+            unsaved: 0,
+            intents: Vec::new(),
+            damage: None,
+        }
+    }
+}
+
+impl Block {
+    /// Lines so far.
+    pub fn lines(&self) -> u64 {
+        (self.rows.len() + self.intents.len()) as u64
+    }
+
+    /// Adds a row whose line stands at `offset`.
+    pub fn row(&mut self, row: &Row, offset: u64) {
+        self.check.row(row);
+        let stream_id = row.stream_id.clone();
+        self.rows.push(Placed { kind: row.kind, stream_id, index: row.index, offset });
+    }
+
+    /// Adds an intent.
+    pub fn erase(&mut self, intent: Intent) {
+        self.check.erase(&intent);
+        self.intents.push(intent);
+    }
+}
+
+impl Log {
+    /// The chain of (kind, stream), if it has rows.
+    pub fn chain(&self, kind: RowKind, stream: &StreamId) -> Option<(usize, &Chain)> {
+        let number = *self.by_place.get(&(stream.clone(), kind))?;
+        Some((number, &self.chains[number]))
+    }
+
+    /// Rows of (kind, stream).
+    pub fn count(&self, kind: RowKind, stream: &StreamId) -> u64 {
+        self.chain(kind, stream).map_or(0, |(_, chain)| chain.count)
+    }
+
+    /// Streams with entries, in byte order, after `after`.
+    pub fn streams(&self, after: Option<&StreamId>, limit: usize) -> Vec<StreamId> {
+        use std::ops::Bound;
+        // The key kind is the greatest, so this steps over every chain of `after`.
+        let start = after.map_or(Bound::Unbounded, |after| Bound::Excluded((after.clone(), RowKind::Key)));
+        let all = self.by_place.range((start, Bound::Unbounded));
+        let with_entries = all.filter(|((_, kind), number)| *kind == RowKind::Entry && self.chains[**number].count > 0);
+        with_entries.map(|((stream, _), _)| stream.clone()).take(limit).collect()
+    }
+
+    /// The number of (kind, stream), which gets one if it has none.
+    pub fn number(&mut self, kind: RowKind, stream: &StreamId) -> usize {
+        let next = self.chains.len();
+        let number = *self.by_place.entry((stream.clone(), kind)).or_insert(next);
+        if number == next {
+            self.chains.push(Chain { kind, stream_id: stream.clone(), count: 0, saved: 0, recent: Vec::new() });
+        }
+        number
+    }
+
+    /// Whether every row is the next of its chain, counted through the slice.
+    pub fn fits(&self, rows: &[Row]) -> bool {
+        let mut next: HashMap<(RowKind, &StreamId), u64> = HashMap::new();
+        rows.iter().all(|row| {
+            let place = next.entry((row.kind, &row.stream_id));
+            let expected = place.or_insert_with(|| self.count(row.kind, &row.stream_id));
+            let fits = row.index == *expected;
+            *expected += u64::from(fits);
+            fits
+        })
+    }
+
+    /// The commit line that closes `block` as the next append, standing at `at`.
+    pub fn closing(&self, block: &Block, at: u64) -> Option<Commit> {
+        let tails = self.tails_with(block)?;
+        let check = block.check.finish();
+        Some(Commit { n: self.commits, at, rows: block.lines(), durable: self.durable, tails, check })
+    }
+
+    /// `tails` after `block`; `None` if its rows are not the next of their chains.
+    fn tails_with(&self, block: &Block) -> Option<u64> {
+        let mut next: HashMap<(RowKind, &StreamId), u64> = HashMap::new();
+        for row in &block.rows {
+            let place = next.entry((row.kind, &row.stream_id));
+            let expected = place.or_insert_with(|| self.count(row.kind, &row.stream_id));
+            if row.index != *expected {
+                return None;
+            }
+            *expected += 1;
+        }
+        let change = next.iter().fold(0u64, |sum, ((kind, stream), count)| {
+            let before = tail_sum(*kind, stream, self.count(*kind, stream));
+            sum.wrapping_add(tail_sum(*kind, stream, *count)).wrapping_sub(before)
+        });
+        Some(self.tails.wrapping_add(change))
+    }
+
+    /// Takes over an append whose commit line is checked and ends at `end`.
+    pub fn apply(&mut self, block: Block, commit: &Commit, sum: u64, end: u64) {
+        for row in block.rows {
+            let number = self.number(row.kind, &row.stream_id);
+            let chain = &mut self.chains[number];
+            chain.recent.push(row.offset);
+            chain.count += 1;
+            self.unsaved += 1;
+        }
+        self.passed(block.intents, commit, sum, end);
+    }
+
+    /// Takes over what is readable of a damaged append whose commit line is good. Rows that are missing
+    /// get offset 0; their number is bounded by the bytes in which they could have stood.
+    pub fn salvage(&mut self, block: Block, commit: &Commit, sum: u64, end: u64) {
+        const SHORTEST_LINE: u64 = 64;
+        let room = end.saturating_sub(self.end) / SHORTEST_LINE;
+        for row in block.rows {
+            let before = self.count(row.kind, &row.stream_id);
+            let Some(missing) = row.index.checked_sub(before).filter(|missing| *missing <= room) else { continue };
+            let number = self.number(row.kind, &row.stream_id);
+            let chain = &mut self.chains[number];
+            chain.recent.extend((0..missing).map(|_| 0));
+            chain.recent.push(row.offset);
+            chain.count = row.index + 1;
+            self.unsaved += missing as usize + 1;
+        }
+        self.passed(block.intents, commit, sum, end);
+    }
+
+    fn passed(&mut self, intents: Vec<Intent>, commit: &Commit, sum: u64, end: u64) {
+        self.intents = intents;
+        self.end = end;
+        self.commits = commit.n.saturating_add(1);
+        self.durable = self.durable.max(commit.durable.min(end));
+        self.tails = commit.tails;
+        self.last_sum = sum;
+    }
+}

@@ -1,0 +1,139 @@
+//! Answers from the file: an offset from the index, the line that stands there, and the check that it is
+//! the row that was asked for.
+
+use secure_log::merkle::leaf_hash;
+use secure_log::store::{PAGE_BYTES, Row, RowKind, StoreError};
+use secure_log::types::{Digest, StreamId};
+
+use crate::file::LogFile;
+use crate::index::Index;
+use crate::line::{Parsed, parse};
+use crate::log::Log;
+use crate::window::{Found, Window};
+
+/// Read at once for one row.
+const ONE: usize = 4 << 10;
+/// Read at once for a page.
+const MANY: usize = 64 << 10;
+/// Offsets fetched at once.
+const OFFSETS: usize = 1024;
+
+/// What came of reading.
+pub enum Answer<T> {
+    /// The rows.
+    Is(T),
+    /// The index leads nowhere, or the file is damaged; says where.
+    Lost(String),
+}
+
+/// Offset and line length of a row, and the row.
+pub struct Stored {
+    /// As it was appended.
+    pub row: Row,
+    /// Of its line.
+    pub at: u64,
+    /// Of its line, with the line feed.
+    pub length: u64,
+}
+
+/// The file and what is known of it.
+pub struct Reader<'a> {
+    /// The log.
+    pub file: &'a mut LogFile,
+    /// Its state.
+    pub log: &'a Log,
+    /// Where its rows are.
+    pub index: &'a mut Index,
+    /// Forgotten by the caller between calls.
+    pub window: &'a mut Window,
+}
+
+type Hashes = Option<(Digest, Digest)>;
+
+impl Reader<'_> {
+    /// Row `index` of (kind, stream), which exists.
+    pub fn one(&mut self, kind: RowKind, stream: &StreamId, index: u64) -> Result<Answer<Stored>, StoreError> {
+        let lost = || Ok(Answer::Lost(place(kind, stream, index)));
+        let Some((number, chain)) = self.log.chain(kind, stream) else { return lost() };
+        let Some(&at) = self.index.offsets(number, chain, index, 1).first() else { return lost() };
+        match self.at(at, kind, stream, index, true, ONE)? {
+            Some((row, length, hashes)) if hashes.is_none_or(|(hash, _)| hash == leaf_hash(&row.body)) => {
+                Ok(Answer::Is(Stored { row, at, length }))
+            }
+            _ => lost(),
+        }
+    }
+
+    /// Rows from `start`, at most `limit` and [`PAGE_BYTES`], at least one if there is one.
+    pub fn page(
+        &mut self,
+        kind: RowKind,
+        stream: &StreamId,
+        start: u64,
+        limit: usize,
+        with_payload: bool,
+    ) -> Result<Answer<Vec<Row>>, StoreError> {
+        let mut page: Vec<Row> = Vec::new();
+        let Some((number, chain)) = self.log.chain(kind, stream) else { return Ok(Answer::Is(page)) };
+        let (mut bytes, mut index) = (0, start);
+        // The hash that the last line shows, not yet compared with anything.
+        let mut open: Option<Digest> = None;
+        'all: while page.len() < limit && index < chain.count {
+            for at in self.index.offsets(number, chain, index, OFFSETS.min(limit - page.len())) {
+                let Some((row, _, hashes)) = self.at(at, kind, stream, index, with_payload, MANY)? else {
+                    return Ok(Answer::Lost(place(kind, stream, index)));
+                };
+                if bytes + row.bytes() > PAGE_BYTES && !page.is_empty() {
+                    break 'all;
+                }
+                if !closes(open, hashes, page.last()) {
+                    return Ok(Answer::Lost(place(kind, stream, index - 1)));
+                }
+                open = hashes.map(|(hash, _)| hash);
+                bytes += row.bytes();
+                page.push(row);
+                index += 1;
+            }
+        }
+        if !closes(open, None, page.last()) {
+            return Ok(Answer::Lost(place(kind, stream, index - 1)));
+        }
+        Ok(Answer::Is(page))
+    }
+
+    /// The row whose line stands at `at`, if it is the one of this place.
+    fn at(
+        &mut self,
+        at: u64,
+        kind: RowKind,
+        stream: &StreamId,
+        index: u64,
+        with_payload: bool,
+        ahead: usize,
+    ) -> Result<Option<(Row, u64, Hashes)>, StoreError> {
+        if at == 0 || at >= self.log.end {
+            return Ok(None);
+        }
+        let Found::Line(line) = self.window.line_at(self.file, at, ahead)? else { return Ok(None) };
+        self.file.stats.lines_parsed += 1;
+        match parse(line, Some(stream), with_payload) {
+            Ok(Parsed::Row { row, hashes }) if row.kind == kind && row.index == index && row.stream_id == *stream => {
+                Ok(Some((row, line.len() as u64 + 1, hashes)))
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+/// Whether the hash shown for `last` is right. The next entry's `prev` says so without hashing: were both
+/// wrong, the chain would not fit the next entry.
+fn closes(shown: Option<Digest>, next: Hashes, last: Option<&Row>) -> bool {
+    match (shown, last) {
+        (Some(shown), Some(last)) => next.is_some_and(|(_, prev)| prev == shown) || shown == leaf_hash(&last.body),
+        _ => true,
+    }
+}
+
+fn place(kind: RowKind, stream: &StreamId, index: u64) -> String {
+    format!("{} row {index} of {stream} is not where it was written", kind.as_str())
+}

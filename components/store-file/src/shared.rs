@@ -1,0 +1,162 @@
+//! Shared mode: appends of many writers in one order, without a lock that could be left behind.
+//!
+//! ```text
+//! <log>.commits/t-<token>   what one writer wants to append, synced: the exact bytes of the append
+//! <log>.commits/<n>         a hard link of one of them: this is append n, and no other ever
+//! ```
+//! Linking is the compare: it fails if `n` is taken. Whoever finds `n` linked and the log without it copies
+//! the bytes to the end of the log; the copy is the same whoever makes it and however often. Nobody cuts
+//! the file. What a power cut left behind the last append is covered by padding the next commit line.
+//!
+//! Links are removed a minute after they were made. A writer that read the log before, and is so slow that
+//! it links `n` a second time, would break the order: so every attempt that is older than [`HOLD`] starts
+//! again, and a writer looks at the log once more after it linked; a link of an append that the log already
+//! has is void.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use secure_log::store::StoreError;
+
+use crate::file::{Stats, failed, read_full, write_full};
+use crate::lease::left_behind;
+use crate::line::{Commit, Intent, Parsed, parse};
+use crate::token;
+
+/// Links and tokens of this age are removed.
+const KEEP: Duration = Duration::from_secs(60);
+/// Every so many appends the directory is swept.
+pub const SWEEP_EVERY: u64 = 128;
+/// No append is larger: 4 MiB of payload, every byte escaped as six, and the lines around it.
+const MAX_APPEND: u64 = 40 << 20;
+
+/// The directory of appends on their way into the log.
+#[derive(Debug)]
+pub struct Commits {
+    directory: PathBuf,
+}
+
+impl Commits {
+    /// Beside the log; created if missing.
+    pub fn open(log: &Path) -> Result<Commits, StoreError> {
+        let mut directory = log.as_os_str().to_owned();
+        directory.push(".commits");
+        let directory = PathBuf::from(directory);
+        match fs::create_dir(&directory) {
+            Err(error) if !directory.is_dir() => Err(failed("creating", &directory, &error)),
+            _ => Ok(Commits { directory }),
+        }
+    }
+
+    /// The bytes of append `n`, if it is linked.
+    pub fn linked(&self, n: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        let path = self.path(n);
+        let found = match File::open(&path) {
+            Ok(file) => file.metadata().and_then(|metadata| {
+                let mut bytes = vec![0u8; metadata.len().min(MAX_APPEND) as usize];
+                let done = read_full(&file, 0, &mut bytes)?;
+                bytes.truncate(done);
+                Ok(bytes)
+            }),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => Err(error),
+        };
+        found.map(Some).map_err(|error| failed("reading", &path, &error))
+    }
+
+    /// Makes `bytes` append `n`, durably; `false`: it is taken.
+    pub fn link(&self, n: u64, bytes: &[u8], stats: &mut Stats) -> Result<bool, StoreError> {
+        let path = self.directory.join(format!("t-{}", token::new()?));
+        let write = || -> std::io::Result<()> {
+            let mut file = OpenOptions::new().write(true).create_new(true).open(&path)?;
+            file.write_all(bytes)?;
+            file.sync_data()
+        };
+        stats.tokens += 1;
+        let written = write();
+        if written.is_err() {
+            fs::remove_file(&path).ok();
+        }
+        written.map_err(|error| failed("writing", &path, &error))?;
+        stats.links += 1;
+        let linked = fs::hard_link(&path, self.path(n));
+        // A crash here leaves a token without a link, or a second name of the link; both are swept.
+        fs::remove_file(&path).ok();
+        match linked {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(failed("linking", &self.path(n), &error)),
+        }
+    }
+
+    /// Takes back a link that is void.
+    pub fn withdraw(&self, n: u64) {
+        fs::remove_file(self.path(n)).ok();
+    }
+
+    /// Takes back a link that fits no log, if nobody can be about to use it.
+    pub fn withdraw_if_old(&self, n: u64) {
+        if left_behind(&self.path(n)) {
+            self.withdraw(n);
+        }
+    }
+
+    /// Removes what is older than a minute and no longer needed by a log of `commits` appends.
+    pub fn sweep(&self, commits: u64) {
+        for (name, path) in self.names() {
+            let needless = name.starts_with("t-") || name.parse().is_ok_and(|n: u64| n < commits);
+            let old = fs::metadata(&path)
+                .and_then(|metadata| metadata.modified())
+                .is_ok_and(|modified| modified.elapsed().unwrap_or_else(|future| future.duration()) > KEEP);
+            if needless && old {
+                fs::remove_file(path).ok();
+            }
+        }
+    }
+
+    /// Puts the erased `line` of `intent` into the copies of its append, too. Copies of writers that lost
+    /// against others are removed once they are of no use to anyone alive.
+    pub fn erase(&self, intent: &Intent, line: &[u8]) -> Result<(), StoreError> {
+        for (name, path) in self.names() {
+            if name.starts_with("t-") && left_behind(&path) {
+                fs::remove_file(&path).ok();
+            }
+            let Some(bytes) = name.parse().ok().map(|n| self.linked(n)).transpose()?.flatten() else { continue };
+            let Some(at) = append_of(&bytes).map(|commit| commit.at) else { continue };
+            let Some(within) = intent.at.checked_sub(at).filter(|within| within + intent.length <= bytes.len() as u64)
+            else {
+                continue;
+            };
+            let done = OpenOptions::new().write(true).open(&path).and_then(|file| {
+                write_full(&file, within, line)?;
+                file.sync_data()
+            });
+            match done {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed("erasing in", &path, &error)),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn names(&self) -> Vec<(String, PathBuf)> {
+        let entries = fs::read_dir(&self.directory).into_iter().flatten().flatten();
+        entries.filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry.path()))).collect()
+    }
+
+    fn path(&self, n: u64) -> PathBuf {
+        self.directory.join(n.to_string())
+    }
+}
+
+/// The commit line that ends an append.
+pub fn append_of(bytes: &[u8]) -> Option<Commit> {
+    let lines = bytes.strip_suffix(b"\n")?;
+    let start = memchr::memrchr(b'\n', lines).map_or(0, |at| at + 1);
+    match parse(&lines[start..], None, false) {
+        Ok(Parsed::Commit(commit)) => Some(commit),
+        _ => None,
+    }
+}

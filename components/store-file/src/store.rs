@@ -1,0 +1,332 @@
+//! The provider: `init` and the rules that hold for every call. Reading is in `read`, writing in `write`.
+
+use secure_log::store::{Row, RowKind, Store, StoreError, Want, check_batch};
+use secure_log::types::StreamId;
+
+use crate::config::Config;
+use crate::file::{LogFile, Stats, sync_directory};
+use crate::index::Index;
+use crate::lease::Lease;
+use crate::line::HEADER;
+use crate::log::Log;
+use crate::read::{Answer, Reader, Stored};
+use crate::replay::{Rest, replay};
+use crate::shared::Commits;
+use crate::token;
+use crate::window::Window;
+
+/// What `init` found behind the last commit, and cut off.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recovered {
+    /// Offset of the first byte that was cut.
+    pub at: u64,
+    /// How many bytes were cut. They were part of an append that never returned.
+    pub bytes: u64,
+}
+
+/// Rows in a file of JSON lines. See the crate's documentation.
+#[derive(Debug, Default)]
+pub struct FileStore {
+    state: State,
+    stats: Stats,
+}
+
+#[derive(Debug, Default)]
+enum State {
+    #[default]
+    Closed,
+    Open(Box<Open>),
+    /// The first failure of the medium; every call answers it until `init`.
+    Failed(StoreError),
+}
+
+/// An open log.
+#[derive(Debug)]
+pub(crate) struct Open {
+    pub(crate) config: Config,
+    pub(crate) file: LogFile,
+    pub(crate) log: Log,
+    pub(crate) index: Index,
+    pub(crate) commits: Option<Commits>,
+    pub(crate) window: Window,
+    /// Lines of the append that is being made; kept for its capacity.
+    pub(crate) block: Vec<u8>,
+    pub(crate) recovered: Option<Recovered>,
+    rebuilt: bool,
+}
+
+impl FileStore {
+    /// What this instance has cost since it was made, `init` included.
+    pub fn stats(&self) -> Stats {
+        match &self.state {
+            State::Open(open) => open.file.stats,
+            _ => self.stats,
+        }
+    }
+
+    /// The torn append that was found behind the last commit since `init`, if there was one.
+    pub fn recovered(&self) -> Option<&Recovered> {
+        match &self.state {
+            State::Open(open) => open.recovered.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// Why writing is refused: damage that was found since `init`.
+    pub fn damage(&self) -> Option<&str> {
+        match &self.state {
+            State::Open(open) => open.log.damage.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Runs `call` on the open log; the first failure of the medium closes it.
+    fn with<T>(&mut self, call: impl FnOnce(&mut Open) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let open = match &mut self.state {
+            State::Closed => return Err(StoreError::NotInitialised),
+            State::Failed(error) => return Err(error.clone()),
+            State::Open(open) => open,
+        };
+        open.window.forget();
+        let result = call(open);
+        if let Err(error @ (StoreError::Io(_) | StoreError::NoSpace)) = &result {
+            self.stats = open.file.stats;
+            self.state = State::Failed(error.clone());
+        }
+        result
+    }
+}
+
+impl Store for FileStore {
+    fn init(&mut self, config: &str) -> Result<(), StoreError> {
+        self.stats = self.stats();
+        self.state = State::Closed;
+        let open = Open::new(Config::parse(config)?, self.stats)?;
+        self.state = State::Open(Box::new(open));
+        Ok(())
+    }
+
+    fn append(&mut self, rows: &[Row], want: Want) -> Result<(), StoreError> {
+        self.with(|open| {
+            check_batch(rows)?;
+            open.append(rows, want)
+        })
+    }
+
+    fn get(&mut self, kind: RowKind, stream: &StreamId, index: u64) -> Result<Option<Row>, StoreError> {
+        self.with(|open| {
+            if index >= open.log.count(kind, stream) {
+                open.refresh()?;
+            }
+            if index >= open.log.count(kind, stream) {
+                return Ok(None);
+            }
+            Ok(Some(open.stored(kind, stream, index)?.row))
+        })
+    }
+
+    fn last(&mut self, kind: RowKind, stream: &StreamId) -> Result<Option<Row>, StoreError> {
+        self.with(|open| {
+            open.refresh()?;
+            match open.log.count(kind, stream).checked_sub(1) {
+                Some(last) => Ok(Some(open.stored(kind, stream, last)?.row)),
+                None => Ok(None),
+            }
+        })
+    }
+
+    fn scan(
+        &mut self,
+        kind: RowKind,
+        stream: &StreamId,
+        start: u64,
+        limit: u32,
+        with_payload: bool,
+    ) -> Result<Vec<Row>, StoreError> {
+        self.with(|open| {
+            if start.saturating_add(u64::from(limit)) > open.log.count(kind, stream) {
+                open.refresh()?;
+            }
+            open.found(|reader| reader.page(kind, stream, start, limit as usize, with_payload))
+        })
+    }
+
+    fn streams(&mut self, after: Option<&StreamId>, limit: u32) -> Result<Vec<StreamId>, StoreError> {
+        self.with(|open| {
+            open.refresh()?;
+            Ok(open.log.streams(after, limit as usize))
+        })
+    }
+
+    fn erase(&mut self, kind: RowKind, stream: &StreamId, index: u64) -> Result<(), StoreError> {
+        self.with(|open| open.erase(kind, stream, index))
+    }
+}
+
+impl Open {
+    fn new(config: Config, stats: Stats) -> Result<Open, StoreError> {
+        let file = open_file(&config, stats)?;
+        let index = Index::new(&config.path, &token::new()?);
+        let commits =
+            if config.shared && file.check_writable().is_ok() { Some(Commits::open(&config.path)?) } else { None };
+        let mut open = Open {
+            config,
+            file,
+            log: Log::default(),
+            index,
+            commits,
+            window: Window::default(),
+            block: Vec::new(),
+            recovered: None,
+            rebuilt: false,
+        };
+        open.log = open.index.load(&mut open.file)?;
+        if open.log.commits == 0 {
+            open.rebuilt = true;
+        }
+        let rest = open.replay()?;
+        open.settle(rest)?;
+        Ok(open)
+    }
+
+    /// Reads what others appended since the last look. A rest that is not committed is left alone.
+    pub(crate) fn refresh(&mut self) -> Result<Rest, StoreError> {
+        let size = self.file.size()?;
+        if size < self.log.end {
+            let why = format!("{} became shorter than what it had", self.file.path().display());
+            self.log.damage.get_or_insert(why.clone());
+            return Ok(Rest::Damaged(why));
+        }
+        if let Some(why) = &self.log.damage {
+            return Ok(Rest::Damaged(why.clone()));
+        }
+        if size == self.log.end { Ok(Rest::Clean) } else { self.replay() }
+    }
+
+    fn replay(&mut self) -> Result<Rest, StoreError> {
+        let Open { file, log, index, .. } = self;
+        let rest = replay(file, log, |log, file| index.save(log, file))?;
+        if self.rebuilt && self.log.unsaved > 0 {
+            self.index.save_if_due(&mut self.log, &mut self.file);
+        }
+        Ok(rest)
+    }
+
+    /// Forgets the index and reads the whole file, once per `init`.
+    fn rebuild(&mut self) -> Result<bool, StoreError> {
+        if self.rebuilt {
+            return Ok(false);
+        }
+        self.rebuilt = true;
+        self.file.stats.rebuilds += 1;
+        let damage = self.log.damage.take();
+        self.log = Log::default();
+        self.window.forget();
+        self.index.forget();
+        self.replay()?;
+        if self.log.damage.is_none() {
+            self.log.damage = damage;
+        }
+        Ok(true)
+    }
+
+    /// Reads rows; when the index leads nowhere, again with a new index. What is lost then is damage, after
+    /// which nothing is written any more.
+    pub(crate) fn found<T>(
+        &mut self,
+        read: impl Fn(&mut Reader) -> Result<Answer<T>, StoreError>,
+    ) -> Result<T, StoreError> {
+        loop {
+            let Open { file, log, index, window, .. } = self;
+            match read(&mut Reader { file, log, index, window })? {
+                Answer::Is(rows) => return Ok(rows),
+                Answer::Lost(why) => {
+                    if !self.rebuild()? {
+                        let why = format!("{}: {why}", self.file.path().display());
+                        self.log.damage.get_or_insert(why.clone());
+                        return Err(StoreError::Corrupt(why));
+                    }
+                }
+            }
+        }
+    }
+
+    /// The row at a place that exists.
+    pub(crate) fn stored(&mut self, kind: RowKind, stream: &StreamId, index: u64) -> Result<Stored, StoreError> {
+        self.found(|reader| reader.one(kind, stream, index))
+    }
+
+    /// On opening: what a crash left is finished, and what it left unfinished is cut off.
+    fn settle(&mut self, mut rest: Rest) -> Result<(), StoreError> {
+        if self.file.check_writable().is_err() {
+            return Ok(());
+        }
+        if !self.log.intents.is_empty() {
+            let damaged = matches!(rest, Rest::Damaged(_));
+            self.finish_erasing()?;
+            if damaged {
+                // Half-overwritten by the erasure that is finished now: read again.
+                self.rebuilt = false;
+                self.log.damage = None;
+                self.rebuild()?;
+                rest = self.refresh()?;
+            }
+        }
+        if let Rest::Damaged(why) = &rest {
+            eprintln!("secure-log store-file: {why}; reading only");
+        }
+        if let (Rest::Torn(_), None) = (&rest, &self.commits) {
+            let lease = Lease::claim(&self.config.path, &mut self.file.stats)?;
+            self.cut_torn()?;
+            drop(lease);
+        }
+        Ok(())
+    }
+
+    /// Under the lease: cuts off the rest of an append whose writer is gone.
+    ///
+    /// A crash between the cut and its sync brings the same rest back, to be cut again.
+    pub(crate) fn cut_torn(&mut self) -> Result<(), StoreError> {
+        match self.refresh()? {
+            Rest::Clean => Ok(()),
+            Rest::Damaged(why) => Err(StoreError::Corrupt(why)),
+            Rest::Torn(bytes) => {
+                self.file.cut(self.log.end)?;
+                self.file.sync()?;
+                self.report_torn(self.log.end, bytes);
+                Ok(())
+            }
+        }
+    }
+
+    /// Says what was left out of an append that never returned.
+    pub(crate) fn report_torn(&mut self, at: u64, bytes: u64) {
+        let path = self.file.path().display();
+        eprintln!("secure-log store-file: {path}: {bytes} bytes of an unfinished append at byte {at} were dropped");
+        self.recovered = Some(Recovered { at, bytes });
+    }
+}
+
+/// The file, with its first line. A crash before the first line is whole leaves a beginning of it.
+fn open_file(config: &Config, stats: Stats) -> Result<LogFile, StoreError> {
+    let mut file = match LogFile::open(&config.path, stats)? {
+        Some(file) => file,
+        None => LogFile::create(&config.path, stats)?,
+    };
+    let mut begin = vec![0u8; HEADER.len()];
+    let found = file.read_at(0, &mut begin)?;
+    if begin == HEADER {
+        return Ok(file);
+    }
+    if found == HEADER.len() || !HEADER.starts_with(&begin[..found]) {
+        let path = file.path().display();
+        return Err(StoreError::Corrupt(format!("{path} is not a secure-log file: its first line is another")));
+    }
+    file.check_writable()?;
+    file.write_at(0, HEADER)?;
+    file.sync()?;
+    let mut stats = file.stats;
+    sync_directory(&config.path, &mut stats)?;
+    file.stats = stats;
+    Ok(file)
+}

@@ -1,0 +1,146 @@
+//! What a call costs, exactly.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::{Place, all, put, run};
+use secure_log::contract::rows::{entry_row, noise, stream};
+use secure_log::store::{Row, RowKind, Store, Want};
+use secure_log_store_file::{FileStore, Stats};
+
+fn since(store: &FileStore, before: Stats) -> Stats {
+    let now = store.stats();
+    Stats {
+        writes: now.writes - before.writes,
+        bytes_written: 0,
+        syncs: now.syncs - before.syncs,
+        directory_syncs: now.directory_syncs - before.directory_syncs,
+        leases: now.leases - before.leases,
+        tokens: now.tokens - before.tokens,
+        links: now.links - before.links,
+        reads: now.reads - before.reads,
+        bytes_read: 0,
+        lines_parsed: now.lines_parsed - before.lines_parsed,
+        index_writes: now.index_writes - before.index_writes,
+        rebuilds: now.rebuilds - before.rebuilds,
+    }
+}
+
+#[test]
+fn an_append_of_an_owner_is_one_write_and_one_data_sync() {
+    let place = Place::new();
+    let mut store = place.open();
+    let created = since(&store, Stats::default());
+    assert_eq!((created.writes, created.syncs, created.directory_syncs), (1, 1, 1));
+    let before = store.stats();
+    for index in 0..50 {
+        put(&mut store, &run(index, 1));
+    }
+    assert_eq!(since(&store, before), Stats { writes: 50, syncs: 50, leases: 50, ..Stats::default() });
+    let before = store.stats();
+    put(&mut store, &run(50, 1000));
+    let batch = Stats { writes: 1, syncs: 1, leases: 1, index_writes: 2, ..Stats::default() };
+    assert_eq!(since(&store, before), batch);
+    let before = store.stats();
+    store.append(&run(1050, 10), Want::Written).unwrap();
+    store.append(&run(1060, 10), Want::Written).unwrap();
+    assert_eq!(since(&store, before), Stats { writes: 2, leases: 2, ..Stats::default() });
+    let before = store.stats();
+    store.append(&[], Want::Synced).unwrap();
+    assert_eq!(since(&store, before), Stats { syncs: 1, ..Stats::default() });
+    let before = store.stats();
+    store.erase(RowKind::Entry, &stream("app"), 3).unwrap();
+    let erased = since(&store, before);
+    assert_eq!((erased.writes, erased.syncs, erased.leases), (2, 2, 1));
+    let before = store.stats();
+    store.erase(RowKind::Entry, &stream("app"), 3).unwrap();
+    assert_eq!(since(&store, before).writes, 0);
+}
+
+#[test]
+fn an_append_of_several_writers_is_a_token_a_link_one_write_and_two_data_syncs() {
+    let place = Place::new();
+    let mut store = FileStore::default();
+    store.init(&place.config(true)).unwrap();
+    let before = store.stats();
+    for index in 0..50 {
+        put(&mut store, &run(index, 1));
+    }
+    // The token's write and sync are counted as the token.
+    assert_eq!(since(&store, before), Stats { writes: 50, syncs: 50, tokens: 50, links: 50, ..Stats::default() });
+}
+
+#[test]
+fn a_page_parses_its_rows_once_and_reads_in_large_pieces() {
+    let place = Place::new();
+    let mut store = place.open();
+    put(&mut store, &run(0, 1000));
+    let before = store.stats();
+    assert_eq!(store.scan(RowKind::Entry, &stream("app"), 0, 1000, true).unwrap().len(), 1000);
+    let page = since(&store, before);
+    assert_eq!((page.lines_parsed, page.writes, page.rebuilds), (1000, 0, 0));
+    assert!(page.reads <= 1 + store.stats().bytes_written / (32 << 10), "{page:?}");
+    let before = store.stats();
+    store.get(RowKind::Entry, &stream("app"), 700).unwrap();
+    store.last(RowKind::Entry, &stream("app")).unwrap();
+    let two = since(&store, before);
+    assert_eq!((two.lines_parsed, two.reads), (2, 2));
+}
+
+/// Bytes of the file per canonical byte (body, salt and payload) for events of 256 bytes.
+fn ratio(batch: u64, payload: impl Fn(u64) -> Vec<u8>) -> f64 {
+    let place = Place::new();
+    let mut store = place.open();
+    let rows: Vec<Row> =
+        (0..1000).map(|index| Row { ..default_encoding(entry_row("app", index, Some(&payload(index)))) }).collect();
+    for chunk in rows.chunks(batch as usize) {
+        store.append(chunk, Want::Written).unwrap();
+    }
+    assert_eq!(all(&mut store).unwrap(), rows);
+    place.read().len() as f64 / rows.iter().map(Row::bytes).sum::<usize>() as f64
+}
+
+/// The log names this encoding when its caller names none.
+fn default_encoding(row: Row) -> Row {
+    let mut entry = secure_log::encode::decode_entry(&row.body).unwrap();
+    if let Some(payload) = &mut entry.event.payload {
+        payload.encoding = secure_log::types::Name::parse("encoding", "application/octet-stream").unwrap();
+    }
+    Row { body: secure_log::encode::encode_entry(&entry).unwrap(), ..row }
+}
+
+#[test]
+fn the_file_has_at_most_1_9_times_the_canonical_bytes_at_256_byte_payloads() {
+    let text = |index: u64| format!("{:0>255}x", format!("user={index} action=\"login\" ok")).into_bytes();
+    let bytes = |index: u64| noise(index + 1, 256);
+    for (what, ratio, most) in [
+        ("text, batch 1", ratio(1, text), 1.9),
+        ("text, batch 100", ratio(100, text), 1.9),
+        ("bytes, batch 100", ratio(100, bytes), 1.9),
+        ("bytes, batch 1000", ratio(1000, bytes), 1.9),
+    ] {
+        println!("{what}: {ratio:.3}");
+        assert!(ratio <= most, "{what}: {ratio}");
+    }
+}
+
+#[test]
+fn opening_reads_the_same_however_long_the_log_is() {
+    let mut costs = Vec::new();
+    for count in [1_000, 30_000] {
+        let place = Place::new();
+        let mut store = place.open();
+        for start in (0..count).step_by(100) {
+            store.append(&run(start, 100), Want::Written).unwrap();
+        }
+        drop(store);
+        let mut store = place.open();
+        assert_eq!(store.last(RowKind::Entry, &stream("app")).unwrap().unwrap().index, count - 1);
+        put(&mut store, &run(count, 1));
+        let cost = store.stats();
+        assert!(cost.lines_parsed < 250 && cost.bytes_read < 256 << 10, "{cost:?}");
+        assert_eq!(cost.rebuilds, 0);
+        costs.push(cost.reads);
+    }
+    assert!(costs[1] <= costs[0] + 2, "{costs:?}");
+}

@@ -1,0 +1,161 @@
+//! Damage is named or makes no difference: no changed byte ever yields other rows.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::{Place, put, row, run};
+use secure_log::contract::rows::{noise, plain, stream, usual_body};
+use secure_log::store::{Row, RowKind, Store, StoreError, Want};
+use secure_log_store_file::FileStore;
+
+fn rows() -> Vec<Row> {
+    let mut rows = run(0, 4);
+    rows[2].payload = None;
+    rows.push(Row { payload: Some(noise(1, 30)), ..row(4) });
+    rows.push(Row { payload: Some(noise(1, 3)), ..plain(RowKind::Key, "app", 0) });
+    rows.push(Row { body: usual_body(RowKind::Checkpoint, 0), ..plain(RowKind::Checkpoint, "app", 0) });
+    rows.push(Row { body: noise(2, 32), ..plain(RowKind::Node1, "app", 0) });
+    rows
+}
+
+fn written(place: &Place) -> Vec<u8> {
+    let mut store = place.open();
+    put(&mut store, &run(0, 1));
+    put(&mut store, &run(1, 2));
+    store.erase(RowKind::Entry, &stream("app"), 2).unwrap();
+    let rows = rows();
+    put(&mut store, &rows[3..5]);
+    put(&mut store, &rows[5..]);
+    place.read()
+}
+
+/// Opens the file as it is and reads every row. True if it found something to say.
+fn says(place: &Place, what: &str) -> bool {
+    let bytes = place.read();
+    let mut store = FileStore::default();
+    match store.init(&place.config(false)) {
+        Err(StoreError::Corrupt(_)) => return true,
+        done => done.unwrap(),
+    }
+    let mut said = store.recovered().is_some() || store.damage().is_some();
+    for row in rows() {
+        match store.get(row.kind, &row.stream_id, row.index) {
+            Ok(Some(found)) => assert_eq!(found, row, "{what}"),
+            Ok(None) => assert!(said, "{what}: {} row {} is gone and nothing was said", row.kind.as_str(), row.index),
+            Err(StoreError::Corrupt(_)) => said = true,
+            Err(error) => assert_eq!(error, StoreError::Conflict, "{what}"),
+        }
+        match store.scan(row.kind, &row.stream_id, row.index, 10, true) {
+            Ok(page) => {
+                for found in page {
+                    assert!(rows().contains(&found), "{what}");
+                }
+            }
+            Err(error) => assert!(matches!(error, StoreError::Corrupt(_)), "{what}: {error}"),
+        }
+    }
+    if store.damage().is_some() {
+        let next = Row {
+            index: store.last(RowKind::Entry, &stream("app")).ok().flatten().map_or(0, |row| row.index + 1),
+            ..row(0)
+        };
+        assert!(matches!(store.append(&[next], Want::Synced), Err(StoreError::Corrupt(_))), "{what}");
+        assert_eq!(place.read(), bytes, "{what}: damage was touched");
+    }
+    said
+}
+
+#[test]
+fn a_changed_byte_is_found_or_changes_no_row() {
+    let place = Place::new();
+    let whole = written(&place);
+    let last = whole.strip_suffix(b"\n").unwrap().iter().rposition(|&b| b == b'\n').unwrap();
+    let mut quiet = 0;
+    for at in 0..whole.len() {
+        for change in [whole[at] ^ 1, b'\n', 0] {
+            let mut bytes = whole.clone();
+            bytes[at] = change;
+            if bytes == whole {
+                continue;
+            }
+            place.write(&bytes);
+            place.drop_index();
+            if !says(&place, &format!("byte {at} changed to {change:#x}")) {
+                quiet += 1;
+            }
+            // Nothing that was committed is ever cut off, unless its very last sector looks never written.
+            assert!(change == 0 || at > last || place.read() == bytes, "byte {at} changed to {change:#x} was cut");
+        }
+    }
+    assert_eq!(quiet, 0);
+}
+
+#[test]
+fn lines_removed_doubled_and_swapped_are_found() {
+    let place = Place::new();
+    let whole = written(&place);
+    let lines: Vec<&[u8]> = whole.split_inclusive(|&b| b == b'\n').collect();
+    for at in 0..lines.len() {
+        let mut removed = lines.clone();
+        removed.remove(at);
+        let mut doubled = lines.clone();
+        doubled.insert(at, lines[at]);
+        let mut variants = vec![("removed", removed), ("doubled", doubled)];
+        for other in at + 1..lines.len() {
+            let mut swapped = lines.clone();
+            swapped.swap(at, other);
+            variants.push(("swapped", swapped));
+        }
+        for (what, lines) in variants {
+            place.write(&lines.concat());
+            place.drop_index();
+            assert!(says(&place, &format!("line {at} {what}")), "line {at} {what}");
+        }
+    }
+}
+
+#[test]
+fn whole_appends_removed_or_doubled_are_found_unless_they_were_the_last() {
+    let place = Place::new();
+    let whole = written(&place);
+    let mut appends: Vec<Vec<u8>> = vec![Vec::new()];
+    for line in whole.split_inclusive(|&b| b == b'\n').skip(1) {
+        appends.last_mut().unwrap().extend(line);
+        if line.starts_with(b"{\"kind\":\"commit\"") {
+            appends.push(Vec::new());
+        }
+    }
+    appends.pop();
+    let header = whole.split_inclusive(|&b| b == b'\n').next().unwrap();
+    for at in 0..appends.len() {
+        let mut doubled = appends.clone();
+        doubled.insert(at, appends[at].clone());
+        let mut removed = appends.clone();
+        removed.remove(at);
+        for (what, appends, found) in [("doubled", doubled, true), ("removed", removed, at + 1 < appends.len())] {
+            place.write(&[header, &appends.concat()].concat());
+            place.drop_index();
+            if found {
+                assert!(says(&place, &format!("append {at} {what}")), "append {at} {what}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_not_ours_is_refused_and_left_alone() {
+    let place = Place::new();
+    for foreign in [
+        &b"Nov 21 14:00:01 host cron[1]: hello\n"[..],
+        b"{}\n{}\n",
+        &[0; 100],
+        b"{\"kind\":\"log\",\"format\":\"secure-log-file/2\"}\n",
+        b"SQLite format 3\0",
+    ] {
+        place.write(foreign);
+        let mut store = FileStore::default();
+        assert!(matches!(store.init(&place.config(false)), Err(StoreError::Corrupt(_))));
+        assert_eq!(place.read(), foreign);
+        assert_eq!(store.streams(None, 1), Err(StoreError::NotInitialised));
+    }
+}

@@ -1,0 +1,102 @@
+//! What `init` is given: `:memory:`, or a path and how the file is shared.
+//!
+//! ```text
+//! config = ":memory:" / path [ "?" option *( "&" option ) ]
+//! option = "shared"   several instances and processes at once; the default
+//!        / "owner"    one instance: a write-ahead log and one sync per commit; who opens last is the owner
+//!        / "lease"    take part in the locks that instances under WASI use; under WASI always
+//! ```
+//! The last `?` ends the path, as with the file store.
+
+use std::path::PathBuf;
+
+use secure_log::store::StoreError;
+
+/// How a database file is shared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Every transaction locks the file, with a rollback journal.
+    Shared,
+    /// The file belongs to one instance, with a write-ahead log.
+    Owner,
+}
+
+/// Where the database is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Config {
+    /// Gone when the store is dropped; for tests.
+    Memory,
+    /// A file.
+    File {
+        /// As given; relative to the current directory, under WASI to a preopened one.
+        path: PathBuf,
+        /// Shared unless said otherwise.
+        mode: Mode,
+        /// Lock with lease files instead of relying on the operating system alone.
+        lease: bool,
+    },
+}
+
+impl Config {
+    /// Parses.
+    ///
+    /// # Errors
+    /// `Invalid`, naming what is wrong.
+    pub fn parse(text: &str) -> Result<Config, StoreError> {
+        let bad = |why: String| Err(StoreError::Invalid(format!("config {text:?}: {why}")));
+        let (path, options) = text.rsplit_once('?').map_or((text, None), |(path, options)| (path, Some(options)));
+        if path.is_empty() {
+            return bad("no path; give a file or :memory:".into());
+        }
+        if path.contains('\0') {
+            return bad("a path has no NUL".into());
+        }
+        let mut mode = None;
+        let mut lease = false;
+        for option in options.into_iter().flat_map(|options| options.split('&')) {
+            let wanted = match option {
+                "shared" => Mode::Shared,
+                "owner" => Mode::Owner,
+                "lease" => {
+                    lease = true;
+                    continue;
+                }
+                _ => return bad(format!("unknown option {option:?}; there are shared, owner, lease")),
+            };
+            if mode.is_some_and(|mode| mode != wanted) {
+                return bad("either shared or owner".into());
+            }
+            mode = Some(wanted);
+        }
+        if path == ":memory:" {
+            return if options.is_some() { bad(":memory: takes no options".into()) } else { Ok(Config::Memory) };
+        }
+        Ok(Config::File { path: path.into(), mode: mode.unwrap_or(Mode::Shared), lease })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(path: &str, mode: Mode, lease: bool) -> Result<Config, StoreError> {
+        Ok(Config::File { path: path.into(), mode, lease })
+    }
+
+    #[test]
+    fn options_follow_the_last_question_mark() {
+        assert_eq!(Config::parse(":memory:"), Ok(Config::Memory));
+        assert_eq!(Config::parse("a/audit.db"), file("a/audit.db", Mode::Shared, false));
+        assert_eq!(Config::parse("audit.db?shared"), file("audit.db", Mode::Shared, false));
+        assert_eq!(Config::parse("audit.db?owner"), file("audit.db", Mode::Owner, false));
+        assert_eq!(Config::parse("audit.db?lease&owner"), file("audit.db", Mode::Owner, true));
+        assert_eq!(Config::parse("what?.db?lease"), file("what?.db", Mode::Shared, true));
+    }
+
+    #[test]
+    fn what_is_no_config_is_invalid_and_named() {
+        for text in ["", "?owner", "a.db?", "a.db?wal", "a.db?owner&shared", ":memory:?owner", "a\0b"] {
+            assert!(matches!(Config::parse(text), Err(StoreError::Invalid(why)) if why.contains("config")), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,460 @@
+//! A thin layer between SQLite and its own unix file layer ("VFS"): it asks the lease before every lock,
+//! write, truncation, sync and deletion, and counts writes and syncs. Everything else is passed through.
+//!
+//! The only module with `unsafe`: SQLite's file layers are tables of C functions. One layer is registered
+//! per connection and lives as long as it, so nothing here is global.
+//!
+//! Invariants the `unsafe` blocks rely on:
+//! 1. `Layer` and the `sqlite3_vfs` that points to it are boxed, and freed only when [`Registered`] is
+//!    dropped, which is after its connection is closed; no file outlives its connection.
+//! 2. Memory for a file has `szOsFile` bytes, which is [`FILE_SIZE`] and the base layer's size: the base
+//!    layer's file stands behind ours.
+//! 3. The version of both tables is at most 2 and 1: SQLite calls nothing that is not filled in, in particular
+//!    no shared memory. A write-ahead log is therefore possible only with `locking_mode=EXCLUSIVE`.
+#![allow(unsafe_code)]
+
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::mem::{offset_of, size_of};
+use std::ops::Deref;
+use std::path::Path;
+use std::ptr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rusqlite::{Connection, OpenFlags, ffi};
+
+use crate::lease::{Kept, Lease, LeaseTimes};
+
+/// How the files of one connection are locked.
+#[derive(Clone, Copy, Debug)]
+pub struct Locks {
+    /// With the operating system's locks; there are none under WASI.
+    pub system: bool,
+    /// With lease files.
+    pub lease: Option<(Kept, LeaseTimes)>,
+}
+
+const FILE_SIZE: usize = size_of::<File>();
+
+/// An open connection and the layer under it. Fields are dropped in order: the connection first (invariant 1).
+#[derive(Debug)]
+pub struct Database {
+    connection: Connection,
+    /// Absent for a database in memory.
+    layer: Option<Registered>,
+}
+
+impl Database {
+    /// Opens or creates the file.
+    pub fn open(path: &Path, locks: Locks) -> rusqlite::Result<Database> {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let name = CString::new(format!("secure-log-{}", NUMBER.fetch_add(1, Ordering::Relaxed)))?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let layer = Registered::new(name, locks)?;
+        let connection = Connection::open_with_flags_and_vfs(path, flags, layer.name.as_c_str())?;
+        Ok(Database { connection, layer: Some(layer) })
+    }
+
+    /// A database in memory.
+    pub fn in_memory() -> rusqlite::Result<Database> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        Ok(Database { connection: Connection::open_in_memory_with_flags(flags)?, layer: None })
+    }
+
+    /// The connection, to set handlers on.
+    pub fn connection_mut(&mut self) -> &mut Connection {
+        &mut self.connection
+    }
+
+    /// An owner's unit of work begins: its lease is looked at again.
+    ///
+    /// # Errors
+    /// The lease was lost.
+    pub fn begin(&self) -> std::io::Result<()> {
+        match self.layer().and_then(Layer::lease).as_deref_mut() {
+            Some(Some(lease)) if lease.kept() == Kept::ByOwner => {
+                lease.begin();
+                lease.check()
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Why the lease was lost, if it was.
+    pub fn lost(&self) -> Option<String> {
+        let guard = self.layer()?.lease()?;
+        guard.as_ref()?.lost().map(str::to_owned)
+    }
+
+    /// Writes and syncs of files so far.
+    pub fn counts(&self) -> (u64, u64) {
+        self.layer().map_or((0, 0), |layer| (layer.writes.load(Ordering::Relaxed), layer.syncs.load(Ordering::Relaxed)))
+    }
+
+    fn layer(&self) -> Option<&Layer> {
+        // SAFETY: the box of `Registered::new`, which lives as long as `self.layer`.
+        self.layer.as_ref().map(|registered| unsafe { layer(registered.vfs) })
+    }
+}
+
+impl Deref for Database {
+    type Target = Connection;
+    fn deref(&self) -> &Connection {
+        &self.connection
+    }
+}
+
+/// A layer that SQLite knows, until it is dropped.
+#[derive(Debug)]
+struct Registered {
+    vfs: *mut ffi::sqlite3_vfs,
+    name: CString,
+}
+
+// SAFETY: the pointer is to a box that only this value frees; what it leads to is a mutex and atomics.
+unsafe impl Send for Registered {}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        // SAFETY: the boxes of `new`, freed once; nothing uses them after unregistering (invariant 1).
+        unsafe {
+            ffi::sqlite3_vfs_unregister(self.vfs);
+            let vfs = Box::from_raw(self.vfs);
+            drop(Box::from_raw(vfs.pAppData.cast::<Layer>()));
+        }
+    }
+}
+
+/// What one connection's files share.
+struct Layer {
+    base: *mut ffi::sqlite3_vfs,
+    leased: Option<(Kept, LeaseTimes)>,
+    /// Set when the database file is opened, by the name SQLite resolved.
+    lease: Mutex<Option<Lease>>,
+    writes: AtomicU64,
+    syncs: AtomicU64,
+}
+
+impl Layer {
+    fn lease(&self) -> Option<MutexGuard<'_, Option<Lease>>> {
+        self.leased.map(|_| self.lease.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether a file may be changed now.
+    fn may_write(&self) -> bool {
+        match self.lease().as_deref_mut() {
+            Some(Some(lease)) => lease.check().is_ok(),
+            _ => true,
+        }
+    }
+}
+
+/// What SQLite sees as a file; the base layer's file follows it in memory (invariant 2). SQLite gives memory
+/// aligned to 8 bytes, and so does the size of this the file behind it.
+#[repr(C, align(8))]
+struct File {
+    base: ffi::sqlite3_file,
+    layer: *const Layer,
+    /// The database itself, which alone is locked.
+    is_database: bool,
+    lock: c_int,
+}
+
+impl Registered {
+    fn new(name: CString, locks: Locks) -> rusqlite::Result<Registered> {
+        let failed = |code| rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
+        // SAFETY: a constant string; SQLite's own layers are never unregistered.
+        let base = unsafe { ffi::sqlite3_vfs_find(if locks.system { c"unix" } else { c"unix-none" }.as_ptr()) };
+        if base.is_null() {
+            return Err(failed(ffi::SQLITE_NOTFOUND));
+        }
+        // SAFETY: not null, and valid for ever.
+        let (size, longest) = unsafe { ((*base).szOsFile, (*base).mxPathname) };
+        let layer = Box::into_raw(Box::new(Layer {
+            base,
+            leased: locks.lease,
+            lease: Mutex::new(None),
+            writes: AtomicU64::new(0),
+            syncs: AtomicU64::new(0),
+        }));
+        let vfs = Box::into_raw(Box::new(ffi::sqlite3_vfs {
+            iVersion: 2,
+            szOsFile: FILE_SIZE as c_int + size,
+            mxPathname: longest,
+            pNext: ptr::null_mut(),
+            zName: name.as_ptr(),
+            pAppData: layer.cast(),
+            xOpen: Some(vfs_open),
+            xDelete: Some(vfs_delete),
+            xAccess: Some(vfs_access),
+            xFullPathname: Some(vfs_full_pathname),
+            xDlOpen: None,
+            xDlError: None,
+            xDlSym: None,
+            xDlClose: None,
+            xRandomness: Some(vfs_randomness),
+            xSleep: Some(vfs_sleep),
+            xCurrentTime: Some(vfs_current_time),
+            xGetLastError: Some(vfs_last_error),
+            xCurrentTimeInt64: Some(vfs_current_time_64),
+            xSetSystemCall: None,
+            xGetSystemCall: None,
+            xNextSystemCall: None,
+        }));
+        // SAFETY: a complete table that lives until it is unregistered (invariants 1 and 3).
+        match unsafe { ffi::sqlite3_vfs_register(vfs, 0) } {
+            ffi::SQLITE_OK => Ok(Registered { vfs, name }),
+            code => {
+                // SAFETY: the boxes made above, which SQLite did not take.
+                unsafe {
+                    drop(Box::from_raw(vfs));
+                    drop(Box::from_raw(layer));
+                }
+                Err(failed(code))
+            }
+        }
+    }
+}
+
+static METHODS: ffi::sqlite3_io_methods = ffi::sqlite3_io_methods {
+    iVersion: 1,
+    xClose: Some(file_close),
+    xRead: Some(file_read),
+    xWrite: Some(file_write),
+    xTruncate: Some(file_truncate),
+    xSync: Some(file_sync),
+    xFileSize: Some(file_size),
+    xLock: Some(file_lock),
+    xUnlock: Some(file_unlock),
+    xCheckReservedLock: Some(file_check_reserved),
+    xFileControl: Some(file_control),
+    xSectorSize: Some(file_sector_size),
+    xDeviceCharacteristics: Some(file_characteristics),
+    xShmMap: None,
+    xShmLock: None,
+    xShmBarrier: None,
+    xShmUnmap: None,
+    xFetch: None,
+    xUnfetch: None,
+};
+
+/// # Safety
+/// `vfs` is one of ours (invariant 1).
+unsafe fn layer<'a>(vfs: *mut ffi::sqlite3_vfs) -> &'a Layer {
+    unsafe { &*(*vfs).pAppData.cast::<Layer>() }
+}
+
+/// # Safety
+/// `file` is one of ours (invariant 2).
+unsafe fn inner(file: *mut ffi::sqlite3_file) -> *mut ffi::sqlite3_file {
+    unsafe { file.cast::<u8>().add(FILE_SIZE).cast() }
+}
+
+/// Calls a method of the base layer's file; one it lacks answers with an I/O error.
+macro_rules! pass {
+    ($file:ident . $method:ident ( $($argument:expr),* )) => {{
+        let file = unsafe { inner($file) };
+        match unsafe { (*(*file).pMethods).$method } {
+            Some(method) => unsafe { method(file $(, $argument)*) },
+            None => ffi::SQLITE_IOERR,
+        }
+    }};
+}
+
+/// Calls a method of the base layer, with the base layer as its receiver.
+macro_rules! pass_vfs {
+    ($vfs:ident . $method:ident ( $($argument:expr),* )) => {{
+        let base = unsafe { layer($vfs) }.base;
+        match unsafe { (*base).$method } {
+            Some(method) => unsafe { method(base $(, $argument)*) },
+            None => ffi::SQLITE_IOERR,
+        }
+    }};
+}
+
+// All functions below are called by SQLite alone, with our tables' own `vfs` and `file` pointers and
+// otherwise valid arguments: that is the contract of sqlite3_vfs and sqlite3_io_methods.
+
+unsafe extern "C" fn vfs_open(
+    vfs: *mut ffi::sqlite3_vfs,
+    name: ffi::sqlite3_filename,
+    file: *mut ffi::sqlite3_file,
+    flags: c_int,
+    out_flags: *mut c_int,
+) -> c_int {
+    const { assert!(offset_of!(File, base) == 0) };
+    let shared = unsafe { layer(vfs) };
+    let is_database = flags & ffi::SQLITE_OPEN_MAIN_DB != 0;
+    unsafe {
+        ptr::write(
+            file.cast::<File>(),
+            File { base: ffi::sqlite3_file { pMethods: ptr::null() }, layer: shared, is_database, lock: 0 },
+        );
+        (*inner(file)).pMethods = ptr::null();
+    }
+    let base = shared.base;
+    let code = match unsafe { (*base).xOpen } {
+        Some(open) => unsafe { open(base, name, inner(file), flags, out_flags) },
+        None => ffi::SQLITE_CANTOPEN,
+    };
+    if code != ffi::SQLITE_OK {
+        if !unsafe { (*inner(file)).pMethods }.is_null() {
+            pass!(file.xClose());
+        }
+        return code;
+    }
+    if let (true, Some((kept, times)), false) = (is_database, shared.leased, name.is_null()) {
+        let path = unsafe { CStr::from_ptr(name) }.to_string_lossy().into_owned();
+        if let Some(mut lease) = shared.lease() {
+            *lease = Some(Lease::new(Path::new(&path), kept, times));
+        }
+    }
+    unsafe { (*file).pMethods = &METHODS };
+    ffi::SQLITE_OK
+}
+
+unsafe extern "C" fn vfs_delete(vfs: *mut ffi::sqlite3_vfs, name: *const c_char, sync_dir: c_int) -> c_int {
+    let shared = unsafe { layer(vfs) };
+    if !shared.may_write() {
+        return ffi::SQLITE_IOERR_DELETE;
+    }
+    shared.syncs.fetch_add(u64::from(sync_dir != 0), Ordering::Relaxed);
+    pass_vfs!(vfs.xDelete(name, sync_dir))
+}
+
+unsafe extern "C" fn vfs_access(
+    vfs: *mut ffi::sqlite3_vfs,
+    name: *const c_char,
+    flags: c_int,
+    out: *mut c_int,
+) -> c_int {
+    pass_vfs!(vfs.xAccess(name, flags, out))
+}
+
+unsafe extern "C" fn vfs_full_pathname(
+    vfs: *mut ffi::sqlite3_vfs,
+    name: *const c_char,
+    size: c_int,
+    out: *mut c_char,
+) -> c_int {
+    pass_vfs!(vfs.xFullPathname(name, size, out))
+}
+
+unsafe extern "C" fn vfs_randomness(vfs: *mut ffi::sqlite3_vfs, size: c_int, out: *mut c_char) -> c_int {
+    pass_vfs!(vfs.xRandomness(size, out))
+}
+
+unsafe extern "C" fn vfs_sleep(vfs: *mut ffi::sqlite3_vfs, micros: c_int) -> c_int {
+    pass_vfs!(vfs.xSleep(micros))
+}
+
+unsafe extern "C" fn vfs_current_time(vfs: *mut ffi::sqlite3_vfs, out: *mut f64) -> c_int {
+    pass_vfs!(vfs.xCurrentTime(out))
+}
+
+unsafe extern "C" fn vfs_last_error(vfs: *mut ffi::sqlite3_vfs, size: c_int, out: *mut c_char) -> c_int {
+    pass_vfs!(vfs.xGetLastError(size, out))
+}
+
+unsafe extern "C" fn vfs_current_time_64(vfs: *mut ffi::sqlite3_vfs, out: *mut ffi::sqlite3_int64) -> c_int {
+    pass_vfs!(vfs.xCurrentTimeInt64(out))
+}
+
+/// # Safety
+/// `file` is one of ours.
+unsafe fn shared<'a>(file: *mut ffi::sqlite3_file) -> &'a Layer {
+    unsafe { &*(*file.cast::<File>()).layer }
+}
+
+unsafe extern "C" fn file_close(file: *mut ffi::sqlite3_file) -> c_int {
+    if unsafe { (*file.cast::<File>()).is_database }
+        && let Some(Some(lease)) = unsafe { shared(file) }.lease().as_deref_mut()
+    {
+        lease.release();
+    }
+    pass!(file.xClose())
+}
+
+unsafe extern "C" fn file_read(file: *mut ffi::sqlite3_file, out: *mut c_void, size: c_int, offset: i64) -> c_int {
+    pass!(file.xRead(out, size, offset))
+}
+
+unsafe extern "C" fn file_write(file: *mut ffi::sqlite3_file, data: *const c_void, size: c_int, offset: i64) -> c_int {
+    let shared = unsafe { shared(file) };
+    if !shared.may_write() {
+        return ffi::SQLITE_IOERR_WRITE;
+    }
+    shared.writes.fetch_add(1, Ordering::Relaxed);
+    pass!(file.xWrite(data, size, offset))
+}
+
+unsafe extern "C" fn file_truncate(file: *mut ffi::sqlite3_file, size: i64) -> c_int {
+    if !unsafe { shared(file) }.may_write() {
+        return ffi::SQLITE_IOERR_TRUNCATE;
+    }
+    pass!(file.xTruncate(size))
+}
+
+unsafe extern "C" fn file_sync(file: *mut ffi::sqlite3_file, flags: c_int) -> c_int {
+    let shared = unsafe { shared(file) };
+    if !shared.may_write() {
+        return ffi::SQLITE_IOERR_FSYNC;
+    }
+    shared.syncs.fetch_add(1, Ordering::Relaxed);
+    pass!(file.xSync(flags))
+}
+
+unsafe extern "C" fn file_size(file: *mut ffi::sqlite3_file, out: *mut i64) -> c_int {
+    pass!(file.xFileSize(out))
+}
+
+unsafe extern "C" fn file_lock(file: *mut ffi::sqlite3_file, lock: c_int) -> c_int {
+    let ours = file.cast::<File>();
+    let (before, is_database) = unsafe { ((*ours).lock, (*ours).is_database) };
+    let first = is_database && before == ffi::SQLITE_LOCK_NONE && lock > before;
+    if first && let Some(Some(lease)) = unsafe { shared(file) }.lease().as_deref_mut() {
+        match lease.try_acquire() {
+            Ok(true) => {}
+            Ok(false) => return ffi::SQLITE_BUSY,
+            Err(_) => return ffi::SQLITE_IOERR_LOCK,
+        }
+    }
+    let code = pass!(file.xLock(lock));
+    if code == ffi::SQLITE_OK {
+        unsafe { (*ours).lock = before.max(lock) };
+    } else if first && let Some(Some(lease)) = unsafe { shared(file) }.lease().as_deref_mut() {
+        lease.release();
+    }
+    code
+}
+
+unsafe extern "C" fn file_unlock(file: *mut ffi::sqlite3_file, lock: c_int) -> c_int {
+    let ours = file.cast::<File>();
+    let code = pass!(file.xUnlock(lock));
+    let (before, is_database) = unsafe { ((*ours).lock, (*ours).is_database) };
+    if is_database
+        && lock == ffi::SQLITE_LOCK_NONE
+        && before > lock
+        && let Some(Some(lease)) = unsafe { shared(file) }.lease().as_deref_mut()
+    {
+        lease.release();
+    }
+    unsafe { (*ours).lock = before.min(lock) };
+    code
+}
+
+unsafe extern "C" fn file_check_reserved(file: *mut ffi::sqlite3_file, out: *mut c_int) -> c_int {
+    pass!(file.xCheckReservedLock(out))
+}
+
+unsafe extern "C" fn file_control(file: *mut ffi::sqlite3_file, operation: c_int, argument: *mut c_void) -> c_int {
+    pass!(file.xFileControl(operation, argument))
+}
+
+unsafe extern "C" fn file_sector_size(file: *mut ffi::sqlite3_file) -> c_int {
+    pass!(file.xSectorSize())
+}
+
+unsafe extern "C" fn file_characteristics(file: *mut ffi::sqlite3_file) -> c_int {
+    pass!(file.xDeviceCharacteristics())
+}

@@ -1,0 +1,271 @@
+//! The real graphs and the real contract, composed from parts that have the right types and empty bodies.
+//!
+//! The story: someone changes a component or a graph, and the build must say which name does not fit.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::{fs, path::Path, sync::OnceLock};
+
+use tempfile::TempDir;
+use wit_component::{ComponentEncoder, StringEncoding, dummy_module, embed_component_metadata};
+use wit_parser::{LiftLowerAbi, ManglingAndAbi, Resolve};
+
+use crate::{Args, run};
+
+/// Part (file name without extension) and its world.
+const PARTS: [(&str, &str); 7] = [
+    ("secure_log_core", "core"),
+    ("secure_log_store_sqlite", "store-provider"),
+    ("secure_log_store_file", "store-provider"),
+    ("secure_log_store_remote", "store-remote"),
+    ("secure_log_transport_http", "transport-http"),
+    ("secure_log_keystore_software", "keystore-provider"),
+    ("secure_log_rpc_server", "rpc-server"),
+];
+
+/// A copy of the repository's contract and graphs with a folder of parts, granted what they import.
+struct Yard(TempDir);
+
+/// The parts as the contract has them and the list of their imports: made once, as parsing takes a while.
+fn pristine() -> &'static (Vec<(&'static str, Vec<u8>)>, Vec<u8>) {
+    static PRISTINE: OnceLock<(Vec<(&str, Vec<u8>)>, Vec<u8>)> = OnceLock::new();
+    PRISTINE.get_or_init(|| {
+        let yard = Yard::without_parts();
+        let parts: Vec<_> = PARTS.map(|(part, world)| (part, component(&yard.path("wit"), "", world))).into();
+        parts.iter().for_each(|(part, bytes)| yard.put(part, bytes));
+        yard.run(true).unwrap();
+        (parts, fs::read(yard.path("compose/imports.txt")).unwrap())
+    })
+}
+
+impl Yard {
+    fn new() -> Self {
+        let yard = Self::without_parts();
+        let (parts, imports) = pristine();
+        parts.iter().for_each(|(part, bytes)| yard.put(part, bytes));
+        fs::write(yard.path("compose/imports.txt"), imports).unwrap();
+        yard
+    }
+
+    fn without_parts() -> Self {
+        let yard = Self(tempfile::tempdir().unwrap());
+        let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        copy(&repository.join("wit"), &yard.path("wit"), "wit");
+        copy(&repository.join("wit/deps"), &yard.path("wit/deps"), "wit");
+        copy(&repository.join("compose"), &yard.path("compose"), "wac");
+        fs::create_dir(yard.path("parts")).unwrap();
+        yard
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn put(&self, part: &str, component: &[u8]) {
+        fs::write(self.path(&format!("parts/{part}.wasm")), component).unwrap();
+    }
+
+    /// A part of a world of its own, given as WIT text, against the unchanged contract.
+    fn put_world(&self, part: &str, world: &str) {
+        let text = format!("package trial:trial; interface secret {{ take: func(); }} world trial {{ {world} }}");
+        self.put(part, &component(&self.path("wit"), &text, "trial"));
+    }
+
+    /// A part built against a contract in which `from` reads `to`.
+    fn put_changed(&self, part: &str, world: &str, file: &str, from: &str, to: &str) {
+        let other = tempfile::tempdir().unwrap();
+        copy(&self.path("wit"), other.path(), "wit");
+        copy(&self.path("wit/deps"), &other.path().join("deps"), "wit");
+        let text = fs::read_to_string(other.path().join(file)).unwrap();
+        assert!(text.contains(from), "{file} has no `{from}`");
+        fs::write(other.path().join(file), text.replacen(from, to, 1)).unwrap();
+        self.put(part, &component(other.path(), "", world));
+    }
+
+    fn run(&self, bless: bool) -> anyhow::Result<usize> {
+        run(&self.args(&[]), bless)
+    }
+
+    fn args(&self, graphs: &[&str]) -> Args {
+        Args {
+            graphs: graphs.iter().map(|g| (*g).to_owned()).collect(),
+            root: self.path(""),
+            parts: Some(self.path("parts")),
+            out: Some(self.path("dist")),
+            deps: None,
+            target_dir: None,
+        }
+    }
+
+    /// The error of composing one graph alone.
+    fn error(&self, graph: &str) -> String {
+        let args = self.args(&[]);
+        let contract = crate::Contract::load(&args.root.join("wit")).unwrap();
+        let mut parts = crate::Parts::new(self.path("parts"));
+        match crate::compose(&self.path(&format!("compose/{graph}.wac")), &contract, &mut parts) {
+            Ok(_) => panic!("{graph} composed"),
+            Err(error) => format!("{error:#}"),
+        }
+    }
+}
+
+fn copy(from: &Path, to: &Path, extension: &str) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|e| e == extension) {
+            fs::copy(&path, to.join(path.file_name().unwrap())).unwrap();
+        }
+    }
+}
+
+/// A component of `world` whose every function traps.
+fn component(wit: &Path, extra: &str, world: &str) -> Vec<u8> {
+    let mut resolve = Resolve::new();
+    let (mut package, _) = resolve.push_dir(wit).unwrap();
+    if !extra.is_empty() {
+        package = resolve.push_str("trial.wit", extra).unwrap();
+    }
+    let world = resolve.select_world(&[package], Some(world)).unwrap();
+    let mut module = dummy_module(&resolve, world, ManglingAndAbi::Legacy(LiftLowerAbi::Sync));
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
+    ComponentEncoder::default().module(&module).unwrap().validate(true).encode().unwrap()
+}
+
+#[test]
+fn every_graph_composes_and_fits_its_world() {
+    let yard = Yard::new();
+    assert_eq!(yard.run(false).unwrap(), 5);
+    assert_eq!(yard.run(false).unwrap(), 5, "a second run over the same artifacts");
+    for artifact in ["sqlite", "file", "remote", "rpc-server", "rpc-server-file"] {
+        assert!(yard.path(&format!("dist/secure-log-{artifact}.wasm")).is_file(), "{artifact}");
+    }
+}
+
+#[test]
+fn a_missing_part_names_the_command_that_builds_it_and_leaves_no_old_artifact() {
+    let yard = Yard::new();
+    fs::remove_file(yard.path("parts/secure_log_store_file.wasm")).unwrap();
+    let error = yard.error("secure-log-file");
+    assert!(error.contains("cargo build --release --target wasm32-wasip2 -p secure-log-store-file"), "{error}");
+    assert_eq!(yard.run(false).unwrap_err().to_string(), "3 composed, 2 failed");
+    assert!(!yard.path("dist/secure-log-file.wasm").exists());
+    assert!(yard.path("dist/secure-log-sqlite.wasm").exists());
+}
+
+#[test]
+fn an_import_outside_the_world_is_named() {
+    let yard = Yard::new();
+    yard.put_world("secure_log_store_sqlite", "import secret; include secure-log:log/store-provider@0.1.0;");
+    let error = yard.error("secure-log-sqlite");
+    assert!(error.contains("does not fit world `stack`: stray import `trial:trial/secret`"), "{error}");
+}
+
+#[test]
+fn http_is_for_the_remote_stack_only() {
+    let yard = Yard::new();
+    yard.put_world(
+        "secure_log_store_file",
+        "import wasi:http/outgoing-handler@0.2.12; include secure-log:log/store-provider@0.1.0;",
+    );
+    let error = yard.error("secure-log-file");
+    assert!(error.contains("stray import `wasi:http/outgoing-handler@0.2.12`"), "{error}");
+}
+
+#[test]
+fn an_edge_that_was_forgotten_is_a_stray_import() {
+    let yard = Yard::new();
+    let graph = yard.path("compose/secure-log-file.wac");
+    let text = fs::read_to_string(&graph).unwrap();
+    fs::write(&graph, text.replace("    signer: keystore.signer,\n", "")).unwrap();
+    let error = yard.error("secure-log-file");
+    assert!(error.contains("stray import `keys:keystore/signer`"), "{error}");
+}
+
+#[test]
+fn a_store_of_another_type_is_named_with_its_place_in_the_graph() {
+    let yard = Yard::new();
+    yard.put_changed("secure_log_store_sqlite", "store-provider", "store.wit", "limit: u32", "limit: u64");
+    let error = yard.error("secure-log-sqlite");
+    assert!(error.contains("secure-log:log/store@0.1.0") && error.contains("secure-log-sqlite.wac"), "{error}");
+}
+
+#[test]
+fn an_export_of_another_type_is_named() {
+    let yard = Yard::new();
+    yard.put_changed(
+        "secure_log_core",
+        "core",
+        "log.wit",
+        "sync: func(stream-id: string)",
+        "sync: func(stream-id: u64)",
+    );
+    let error = yard.error("secure-log-sqlite");
+    assert!(error.contains("export `secure-log:log/log@0.1.0` has another type"), "{error}");
+}
+
+#[test]
+fn a_missing_export_is_named() {
+    let yard = Yard::new();
+    yard.put_world(
+        "secure_log_core",
+        "import secure-log:log/store@0.1.0; import keys:keystore/signer; export secure-log:log/log@0.1.0;",
+    );
+    let error = yard.error("secure-log-sqlite");
+    assert!(error.contains("missing export `secure-log:log/checkpoint@0.1.0`"), "{error}");
+}
+
+#[test]
+fn an_export_beyond_the_world_is_named() {
+    let yard = Yard::new();
+    yard.put_world("secure_log_core", "export secret; include secure-log:log/core@0.1.0;");
+    let error = yard.error("secure-log-sqlite");
+    assert!(error.contains("stray export `trial:trial/secret`"), "{error}");
+}
+
+#[test]
+fn a_function_beyond_the_interface_is_named() {
+    let yard = Yard::new();
+    yard.put_changed(
+        "secure_log_core",
+        "core",
+        "log.wit",
+        "sync: func(stream-id: string)",
+        "extra: func(); sync: func(stream-id: string)",
+    );
+    let error = yard.error("secure-log-sqlite");
+    assert!(error.contains("export `secure-log:log/log@0.1.0` has more than its interface"), "{error}");
+}
+
+#[test]
+fn a_graph_that_does_not_name_its_world_is_refused() {
+    let yard = Yard::new();
+    let graph = yard.path("compose/secure-log-file.wac");
+    let text = fs::read_to_string(&graph).unwrap();
+    fs::write(&graph, text.replace("/// World: stack\n", "")).unwrap();
+    assert!(yard.error("secure-log-file").contains("no line `/// World: <name>`"));
+    fs::write(&graph, text.replace("World: stack", "World: stick")).unwrap();
+    assert!(yard.error("secure-log-file").contains("wit/worlds.wit has no world `stick`"));
+}
+
+#[test]
+fn a_new_import_inside_the_world_needs_a_blessing() {
+    let yard = Yard::new();
+    yard.put_world(
+        "secure_log_store_file",
+        "import wasi:random/random@0.2.12; include secure-log:log/store-provider@0.1.0;",
+    );
+    let error = yard.run(false).unwrap_err().to_string();
+    assert!(error.contains("`secure-log-store-file` is not granted its import of `wasi:random/random`"), "{error}");
+    yard.run(true).unwrap();
+    yard.run(false).unwrap();
+}
+
+#[test]
+fn parts_can_be_laid_out_for_a_stock_wac() {
+    let yard = Yard::new();
+    let mut args = yard.args(&["secure-log-rpc-server"]);
+    args.deps = Some(yard.path("deps"));
+    assert_eq!(run(&args, false).unwrap(), 1);
+    assert!(yard.path("deps/secure-log/rpc-server.wasm").is_file());
+    assert!(yard.path("deps/secure-log/store-sqlite.wasm").is_file());
+}

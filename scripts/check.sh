@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# Why: everything that must hold before a change lands, in one command. Every step runs even when one
+# before it failed, so that one run shows all that is wrong; the exit status is that of the whole.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+. scripts/env.sh
+
+passed=0
+failed=()
+
+# step NAME COMMAND..: runs it, says how long it took.
+step() {
+    local name=$1 begin=$SECONDS
+    shift
+    echo "== $name"
+    if "$@"; then
+        passed=$((passed + 1))
+        echo "== $name: passed, $((SECONDS - begin)) s"
+    else
+        failed+=("$name")
+        echo "== $name: FAILED, $((SECONDS - begin)) s"
+    fi
+}
+
+# The verify workspace, in its own target folder.
+in_verify() { CARGO_TARGET_DIR="$SECURE_LOG_VERIFY_TARGET_DIR" cargo "$1" --locked --manifest-path verify/Cargo.toml "${@:2}"; }
+
+# The crates that a graph names, as cargo arguments.
+components() { sed -n 's/.*new \([a-z-]*\):\([a-z0-9-]*\).*/--package=\1-\2/p' compose/*.wac | sort -u; }
+
+formatting() { cargo fmt --all --check && (cd verify && cargo fmt --all --check); }
+shell_syntax() { local script; for script in scripts/*.sh .ci/run; do bash -n "$script" || return 1; done; }
+# In release, so that SQLite's C is compiled for wasm once and the build below finds it.
+lints_wasm() { cargo clippy --locked --release --target wasm32-wasip2 $(components) -- -D warnings; }
+documentation() { RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items; }
+
+step "setup" ./scripts/setup.sh
+step "formatting" formatting
+step "shell syntax" shell_syntax
+step "WIT of WASI equals the pinned crate" ./scripts/vendor-wit.sh --check
+step "import rules" ./scripts/import-rules.sh
+step "lints, native" cargo clippy --locked --workspace --all-targets -- -D warnings
+step "lints, wasm" lints_wasm
+step "lints, verify" in_verify clippy --release --all-targets -- -D warnings
+step "verifiers that are not ours" ./scripts/oracles.sh
+step "tests" cargo test --locked --workspace --exclude secure-log-compose --quiet
+step "tests of compose" cargo test --locked --profile tool -p secure-log-compose --quiet
+step "documentation" documentation
+step "components and composition" ./scripts/build-components.sh
+step "tests of verify" in_verify test --release --quiet
+step "every stack under wasmtime" ./scripts/verify.sh --all
+
+echo "$passed passed, ${#failed[@]} failed${failed:+: $(printf '%s; ' "${failed[@]}")}"
+[ ${#failed[@]} -eq 0 ]

@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# Why: the rooms of the architecture stay rooms only while somebody checks the doors. Reads the manifests
+# and sources of both workspaces and names every dependency that the rules below do not allow.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/env.sh
+
+exec python3 - \
+    <(cargo metadata --locked --no-deps --format-version 1) \
+    <(cargo metadata --locked --no-deps --format-version 1 --manifest-path verify/Cargo.toml) <<'PYTHON'
+import json, pathlib, re, sys, tomllib
+
+# Crate: the crates of this repository that it may use. Components never use one another.
+OURS = {
+    "secure-log": [],
+    "secure-log-system": ["secure-log"],
+    "secure-log-rpc": ["secure-log"],
+    "secure-log-bindings": ["secure-log", "secure-log-rpc"],  # rpc: the transport's trait
+    "secure-log-core": ["secure-log", "secure-log-bindings", "secure-log-system"],
+    "secure-log-store-file": ["secure-log", "secure-log-bindings"],
+    "secure-log-store-sqlite": ["secure-log", "secure-log-bindings"],
+    "secure-log-store-remote": ["secure-log", "secure-log-bindings", "secure-log-rpc"],
+    "secure-log-transport-http": ["secure-log-bindings", "secure-log-rpc"],  # rpc: envelope and transport's trait
+    "secure-log-rpc-server": ["secure-log", "secure-log-bindings", "secure-log-rpc"],
+    "secure-log-keystore-software": ["secure-log", "secure-log-bindings"],
+    "secure-log-compose": [],
+    "secure-log-verify": ["secure-log"],
+}
+# Library (prefix): the only crates that may use it.
+ONLY = {
+    "wit-bindgen": ["secure-log-bindings", "secure-log-core"],
+    "wasmtime": ["secure-log-verify"],
+    "wac-": ["secure-log-compose"],
+    "rusqlite": ["secure-log-store-sqlite", "secure-log-verify"],
+}
+# The domain has no clock, no randomness, no I/O and no WASI of its own, whatever it is tested with.
+DOMAIN_NEVER = re.compile(r"wasi|wit-|getrandom|rand$|tokio|http|rusqlite")
+# Who may generate bindings, and the worlds' only home.
+GENERATES = ["components/bindings", "components/core"]
+
+root = pathlib.Path.cwd()
+faults = []
+for source in sys.argv[1:]:
+    for package in json.load(open(source))["packages"]:
+        name, manifest = package["name"], pathlib.Path(package["manifest_path"])
+        allowed = OURS.get(name)
+        if allowed is None:
+            faults.append(f"{name}: a new crate needs a rule in scripts/import-rules.sh")
+            continue
+        for dependency in package["dependencies"]:
+            used, normal = dependency["name"], dependency["kind"] != "dev"
+            path = dependency.get("path")
+            if path and not pathlib.Path(path).is_relative_to(root):
+                faults.append(f"{name}: path dependency {used} leaves the repository")
+            if not path and not (dependency["source"] or "").startswith("registry+"):
+                faults.append(f"{name}: {used} does not come from a registry")
+            if used in OURS and used != name and used not in allowed:
+                faults.append(f"{name} may not use {used}")
+            for prefix, users in ONLY.items():
+                if used.startswith(prefix) and name not in users:
+                    faults.append(f"{name} may not use {used}: only {', '.join(users)} may")
+            if name == "secure-log" and normal and DOMAIN_NEVER.search(used):
+                faults.append(f"secure-log may not use {used}: the domain does no I/O")
+        if name != "secure-log-verify":
+            tables = tomllib.loads(manifest.read_text())
+            for table in ("dependencies", "dev-dependencies", "build-dependencies"):
+                for used, how in tables.get(table, {}).items():
+                    if not (isinstance(how, dict) and how.get("workspace")):
+                        faults.append(f"{name}: {used} is not declared in [workspace.dependencies]")
+
+skip = {"target", "dist", "state", ".git"}
+for path in sorted(root.rglob("*")):
+    place = path.relative_to(root)
+    if skip & set(place.parts) or path.suffix not in (".rs", ".wit") or not path.is_file():
+        continue
+    if path.suffix == ".wit":
+        if place.parts[0] != "wit":
+            faults.append(f"{place}: interfaces are written in wit/ only")
+        continue
+    text = path.read_text()
+    if re.search(r"package (secure-log:log|keys:keystore)\b", text):
+        faults.append(f"{place}: holds a copy of an interface of wit/")
+    if "generate!(" in text and not any(place.is_relative_to(home) for home in GENERATES):
+        faults.append(f"{place}: only bindings and core call generate!")
+
+for fault in faults:
+    print(f"import rules: {fault}", file=sys.stderr)
+print("import rules: " + (f"{len(faults)} broken" if faults else "kept"))
+sys.exit(1 if faults else 0)
+PYTHON
