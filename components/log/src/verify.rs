@@ -21,7 +21,7 @@ use crate::note::{Note, NoteError, SignatureLine, VerifiedCheckpoint, VerifierKe
 use crate::payload;
 use crate::policy::Policy;
 use crate::signer::PublicKey;
-use crate::store::{Row, RowKind, Store, StoreError};
+use crate::store::{Row, RowKind, Store, StoreError, Want};
 use crate::types::{Detail, Digest, Entry, Seal, StreamId};
 use rows::Rows;
 
@@ -255,9 +255,17 @@ impl<'a, S: Store> Pass<'a, S> {
     }
 
     fn run(&mut self) -> Result<(), LogError> {
+        let mut limit = PAGE_ROWS;
         loop {
             let next = self.tip.size();
-            let page = self.store.scan(RowKind::Entry, self.id, next, PAGE_ROWS, true)?;
+            let page = match self.store.scan(RowKind::Entry, self.id, next, limit, true) {
+                // One by one from here on, so that the finding names the entry and not its page.
+                Err(StoreError::Corrupt(_)) if limit > 1 => {
+                    limit = 1;
+                    continue;
+                }
+                page => page?,
+            };
             if page.is_empty() {
                 break;
             }
@@ -520,9 +528,14 @@ impl<'a, S: Store> Pass<'a, S> {
         if let Some(row) = extra {
             self.cache_wrong(format!("{} row {} stands for nothing", row.kind.as_str(), row.index));
         }
-        match self.cache_fault.take() {
-            Some(fault) => Err(LogError::Tampered(fault)),
-            None => Ok(()),
+        if let Some(fault) = self.cache_fault.take() {
+            return Err(LogError::Tampered(fault));
+        }
+        // A store that found itself damaged refuses every write, this empty one as well: all entries are in
+        // order, and still something stands in the storage that was not logged.
+        match self.store.append(&[], Want::Synced) {
+            Err(StoreError::Corrupt(why)) => fault((size - 1, size - 1), FindingKind::EntryInserted, why),
+            _ => Ok(()),
         }
     }
 

@@ -71,13 +71,13 @@ fn main() {
     let dir = PathBuf::from(std::env::args().nth(1).unwrap_or_else(|| ".".into())).join("rates");
     fs::create_dir(&dir).unwrap();
     control(&dir);
-    for options in ["", "?lease", "?owner"] {
-        let config = format!("{}{options}", dir.join(format!("{}.db", options.len())).display());
-        measure(&format!("shared or owner {options}"), SqliteStore::default(), &config);
+    for mode in ["shared", "shared&lease", "owner"] {
+        let config = format!("{}?{mode}", dir.join(format!("{mode}.db")).display());
+        measure(mode, SqliteStore::default(), &config);
     }
     if !cfg!(target_os = "wasi") {
         let config = dir.join("wasi.db").display().to_string();
-        measure("lease files alone", SqliteStore::as_under_wasi(LeaseTimes::default()), &config);
+        measure("shared as under wasi", SqliteStore::as_under_wasi(LeaseTimes::default()), &config);
     }
     measure("memory", SqliteStore::default(), ":memory:");
     control(&dir);
