@@ -11,4 +11,4 @@ mapfile -t crates < <(sed -n 's/.*new \([a-z-]*\):\([a-z0-9-]*\).*/\1-\2/p' comp
 [ ${#crates[@]} -gt 0 ] || { echo "no component is named in compose/*.wac" >&2; exit 1; }
 echo "building ${#crates[@]} components: ${crates[*]}"
 cargo build --locked --release --target wasm32-wasip2 "${crates[@]/#/--package=}"
-cargo run --locked --profile tool -p secure-log-compose -- "$@"
+cargo run --locked -p secure-log-compose -- "$@"

@@ -43,8 +43,7 @@ step "lints, native" cargo clippy --locked --workspace --all-targets -- -D warni
 step "lints, wasm" lints_wasm
 step "lints, verify" in_verify clippy --release --all-targets -- -D warnings
 step "verifiers that are not ours" ./scripts/oracles.sh
-step "tests" cargo test --locked --workspace --exclude secure-log-compose --quiet
-step "tests of compose" cargo test --locked --profile tool -p secure-log-compose --quiet
+step "tests" cargo test --locked --workspace --quiet
 step "documentation" documentation
 step "components and composition" ./scripts/build-components.sh
 step "tests of verify" in_verify test --release --quiet

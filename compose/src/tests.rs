@@ -25,22 +25,28 @@ const PARTS: [(&str, &str); 7] = [
 /// A copy of the repository's contract and graphs with a folder of parts, granted what they import.
 struct Yard(TempDir);
 
-/// The parts as the contract has them and the list of their imports: made once, as parsing takes a while.
-fn pristine() -> &'static (Vec<(&'static str, Vec<u8>)>, Vec<u8>) {
-    static PRISTINE: OnceLock<(Vec<(&str, Vec<u8>)>, Vec<u8>)> = OnceLock::new();
+/// The parts as the contract has them and the list of their imports.
+struct Pristine {
+    parts: Vec<(&'static str, Vec<u8>)>,
+    imports: Vec<u8>,
+}
+
+/// Made once, as parsing takes a while.
+fn pristine() -> &'static Pristine {
+    static PRISTINE: OnceLock<Pristine> = OnceLock::new();
     PRISTINE.get_or_init(|| {
         let yard = Yard::without_parts();
         let parts: Vec<_> = PARTS.map(|(part, world)| (part, component(&yard.path("wit"), "", world))).into();
         parts.iter().for_each(|(part, bytes)| yard.put(part, bytes));
         yard.run(true).unwrap();
-        (parts, fs::read(yard.path("compose/imports.txt")).unwrap())
+        Pristine { parts, imports: fs::read(yard.path("compose/imports.txt")).unwrap() }
     })
 }
 
 impl Yard {
     fn new() -> Self {
         let yard = Self::without_parts();
-        let (parts, imports) = pristine();
+        let Pristine { parts, imports } = pristine();
         parts.iter().for_each(|(part, bytes)| yard.put(part, bytes));
         fs::write(yard.path("compose/imports.txt"), imports).unwrap();
         yard

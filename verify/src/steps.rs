@@ -59,14 +59,16 @@ pub struct Run<'a> {
     pin: String,
 }
 
-/// Runs all steps. Whether anything failed is in the report; the stream used is returned.
+type Step<'a> = fn(&mut Run<'a>) -> Result<String>;
+
+/// Runs all steps. Whether anything failed is in the report.
 ///
 /// # Errors
 /// The artifact cannot be instantiated at all, or a step failed that the following ones stand on.
 pub fn run<'a>(report: &mut Report, stack: &'a Stack, site: &'a Site, stream: &str) -> Result<()> {
     let log = stack.start(site)?;
     let mut run = Run { stack, site, log, stream: stream.to_owned(), head: None, pin: String::new() };
-    let steps: [(&str, fn(&mut Run<'a>) -> Result<String>); 20] = [
+    let steps: [(&str, Step<'a>); 20] = [
         ("before open", Run::before_open),
         ("open", Run::open),
         ("create-stream", Run::create_stream),

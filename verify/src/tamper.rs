@@ -91,7 +91,7 @@ pub fn judge(stack: &Stack, site: &Site, pin: &str) -> Result<Verdict> {
     if let Err(error) = log.head(STREAM)? {
         return Ok(refused(error));
     }
-    if let Err(error) = log.sync(STREAM)? {
+    if let Err(error) = log.append(STREAM, "after.verdict", Severity::Notice, "verify", None)? {
         return Ok(refused(error));
     }
     let signed = report.signed.map_or(0, |range| range.last + 1);

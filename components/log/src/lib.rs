@@ -1,7 +1,12 @@
 //! The domain of secure-log: a tamper-evident audit log.
 //!
 //! Not here: files, sockets, clocks, randomness, WASI, WIT. What the log needs of the world comes in
-//! through [`store::Store`] and [`signer::Keystore`].
+//! through [`store::Store`], [`signer::Keystore`], [`log::Environment`] and [`log::Heads`].
+//!
+//! Where to begin: [`log::Log`] writes, [`verify::stream`] judges, [`merkle`], [`note`] and [`encode`] hold
+//! the formats that `wit/FORMAT.md` describes byte by byte. Someone who writes a store runs [`contract`]
+//! (feature `contract`).
+#![doc = include_str!("../ARCHITECTURE.md")]
 
 #[cfg(feature = "contract")]
 pub mod contract;

@@ -72,7 +72,9 @@ fn a_changed_byte_is_found_or_changes_no_row() {
     let last = whole.strip_suffix(b"\n").unwrap().iter().rposition(|&b| b == b'\n').unwrap();
     let mut quiet = 0;
     for at in 0..whole.len() {
-        for change in [whole[at] ^ 1, b'\n', 0] {
+        // Every byte in one way, every seventh in all.
+        let changes = [whole[at] ^ 1, b'\n', 0];
+        for &change in &changes[..if at % 7 == 0 { 3 } else { 1 }] {
             let mut bytes = whole.clone();
             bytes[at] = change;
             if bytes == whole {

@@ -33,6 +33,8 @@ pub const GRACE: Duration = Duration::from_millis(250);
 const EXAMINE: Duration = Duration::from_millis(100);
 /// How long an instance trusts the epoch it knows without listing the directory again.
 const KNOWN: Duration = Duration::from_secs(30);
+/// Times a listing of the directory is begun again because a file went away under it.
+const LISTINGS: u32 = 256;
 /// Files of ended epochs are removed after this time: far more than any instance trusts what it knows.
 const PRUNE: Duration = Duration::from_secs(3600);
 
@@ -215,7 +217,19 @@ impl Lease {
         Ok(epoch)
     }
 
+    /// The epochs that the directory lists. Under WASI reading a directory looks at each file, and fails with
+    /// `NotFound` when a lock was removed just then: the reading begins again.
     fn epochs(&self) -> io::Result<Vec<u64>> {
+        for _ in 0..LISTINGS {
+            match self.list() {
+                Err(error) if error.kind() == ErrorKind::NotFound && self.dir.try_exists()? => {}
+                listed => return listed,
+            }
+        }
+        self.list()
+    }
+
+    fn list(&self) -> io::Result<Vec<u64>> {
         let mut epochs = Vec::new();
         for file in fs::read_dir(&self.dir)? {
             let name = file?.file_name();

@@ -14,13 +14,13 @@ pub const APPLICATION_ID: i64 = 0x534c_6f67;
 /// Step `n` leads from `user_version` `n` to `n + 1`. A step that was released is never edited.
 pub const STEPS: &[&str] = &[ROWS, EVENTS];
 
-/// Rows as stores keep them. `body` is the truth; the columns after `payload` are rendered from it when the
+/// Rows as stores keep them. `body` is the truth; `micros` to `producer` are rendered from it when the
 /// row is appended, for people and their SQL, and are never read back by the store.
 const ROWS: &str = r"
 CREATE TABLE row (
   id       INTEGER PRIMARY KEY,
-  kind     TEXT    NOT NULL CHECK (kind IN ('entry', 'node1', 'node2', 'node3', 'node4', 'node5', 'node6', 'node7',
-                                            'segment', 'checkpoint', 'cosignature', 'key')),
+  kind     TEXT    NOT NULL CHECK (kind = 'entry' OR kind GLOB 'node[1-7]' OR kind = 'segment' OR kind = 'checkpoint'
+                                OR kind = 'cosignature' OR kind = 'key'),
   stream   TEXT    NOT NULL CHECK (length(stream) BETWEEN 1 AND 128),
   idx      INTEGER NOT NULL CHECK (idx >= 0),
   body     BLOB    NOT NULL,
@@ -30,13 +30,12 @@ CREATE TABLE row (
   producer TEXT,
   is_text  INTEGER,              -- the payload behind its salt is UTF-8 without NUL
   payload  BLOB,                 -- of entries: 16 bytes of salt, then what was logged; null when erased
-  time     TEXT GENERATED ALWAYS AS
-           (strftime('%Y-%m-%dT%H:%M:%S', micros / 1000000, 'unixepoch') || printf('.%06dZ', micros % 1000000)) VIRTUAL,
   UNIQUE (kind, stream, idx)
 ) STRICT;
 
 CREATE TRIGGER row_is_next BEFORE INSERT ON row
-WHEN NEW.idx <> coalesce((SELECT max(idx) + 1 FROM row WHERE kind = NEW.kind AND stream = NEW.stream), 0)
+WHEN EXISTS (SELECT 1 FROM row WHERE kind = NEW.kind AND stream = NEW.stream AND idx = NEW.idx)
+  OR NEW.idx > 0 AND NOT EXISTS (SELECT 1 FROM row WHERE kind = NEW.kind AND stream = NEW.stream AND idx = NEW.idx - 1)
   OR EXISTS (SELECT 1 FROM row WHERE id = NEW.id)
 BEGIN SELECT RAISE(ABORT, 'a row is appended as the next of its kind and stream'); END;
 
@@ -54,7 +53,8 @@ BEGIN SELECT RAISE(ABORT, 'rows are never changed; only a payload can be erased'
 /// What people look at: `SELECT time, type, severity, producer, payload FROM event`.
 const EVENTS: &str = r"
 CREATE VIEW event AS
-SELECT stream, idx AS seqno, time, type,
+SELECT stream, idx AS seqno,
+       strftime('%Y-%m-%dT%H:%M:%S', micros / 1000000, 'unixepoch') || printf('.%06dZ', micros % 1000000) AS time, type,
        CASE severity WHEN 0 THEN 'emergency' WHEN 1 THEN 'alert' WHEN 2 THEN 'critical' WHEN 3 THEN 'error'
                      WHEN 4 THEN 'warning' WHEN 5 THEN 'notice' WHEN 6 THEN 'informational' WHEN 7 THEN 'debug'
        END AS severity,

@@ -85,7 +85,7 @@ fn resummed(line: &[u8]) -> Vec<u8> {
 #[test]
 fn a_line_that_is_accepted_renders_to_the_same_bytes() {
     let (mut accepted, mut refused) = (0, 0);
-    for row in samples().iter().filter(|row| row.bytes() < 1000) {
+    for row in samples().iter().filter(|row| row.bytes() < 1000).step_by(4) {
         let line = rendered(row);
         for at in 0..line.len() - 27 {
             for change in [line[at] ^ 1, line[at] ^ 0x20, b'"', b'0', b'\\', b' '] {
