@@ -14,6 +14,6 @@ CARGO_TARGET_DIR="$SECURE_LOG_VERIFY_TARGET_DIR" cargo build --locked --release 
 
 state=state/quickstart-$(date +%Y%m%d-%H%M%S)
 mkdir -p "$state"
-./scripts/verify.sh dist/secure-log-file.wasm "$state/audit.jsonl"
-./scripts/verify.sh dist/secure-log-sqlite.wasm "$state/audit.db"
+./scripts/verify.sh dist/secure-log-file.wasm "$state/audit.jsonl" --alg ed25519
+./scripts/verify.sh dist/secure-log-sqlite.wasm "$state/audit.db" --alg ed25519
 echo "the logs are in $state; README.md says how to read them with jq and sqlite3"

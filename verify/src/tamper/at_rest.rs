@@ -226,7 +226,7 @@ const LINES: &[(&str, LineChange, &str)] = &[
     ("add a space", |lines| replace(lines, "{", "{ "), "entry-altered"),
     ("delete a line", delete_line, "entry-altered|entry-missing"),
     ("insert a copy", insert_copy, "store(corrupt)|entry-inserted"),
-    ("swap two lines", swap_lines, "entry-altered|entry-missing"),
+    ("swap two lines", |lines| swap_lines(lines), "entry-altered|entry-missing"),
     ("truncate", truncate_lines, "rolled-back"),
 ];
 
@@ -242,7 +242,7 @@ fn insert_copy(lines: &mut Vec<String>) -> Result<()> {
     Ok(())
 }
 
-fn swap_lines(lines: &mut Vec<String>) -> Result<()> {
+fn swap_lines(lines: &mut [String]) -> Result<()> {
     let at = at(lines)?;
     lines.swap(at, at + 1);
     Ok(())
