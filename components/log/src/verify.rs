@@ -343,7 +343,12 @@ impl<'a, S: Store> Pass<'a, S> {
         };
         let checkpoint = verified.checkpoint();
         if checkpoint.size != size {
-            let kind = if checkpoint.size > size { FindingKind::EntryMissing } else { FindingKind::EntryInserted };
+            let kind = match checkpoint.size {
+                // The checkpoint of an earlier segment, in the place of this one's.
+                signed if signed <= self.signed_size => FindingKind::CheckpointForged,
+                signed if signed > size => FindingKind::EntryMissing,
+                _ => FindingKind::EntryInserted,
+            };
             return fault(kind, format!("segment {} was signed at {} entries", seal.segment, checkpoint.size));
         }
         if checkpoint.root != self.tip.frontier.root() {

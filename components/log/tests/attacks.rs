@@ -267,7 +267,7 @@ fn a_checkpoint_in_the_place_of_another_or_by_another_key_is_found() {
         let body = rows[0].body.clone();
         rows[1].body = body;
     });
-    assert_eq!(found(&store), Some(FindingKind::EntryInserted));
+    assert_eq!(found(&store), Some(FindingKind::CheckpointForged));
     let store = honest.deep_clone();
     store.rows(RowKind::Checkpoint, |rows| drop(rows.remove(0)));
     assert_eq!(found(&store), Some(FindingKind::CheckpointMissing));
