@@ -32,7 +32,7 @@ formatting() { cargo fmt --all --check && (cd verify && cargo fmt --all --check)
 shell_syntax() { local script; for script in scripts/*.sh .ci/run; do bash -n "$script" || return 1; done; }
 # In release, so that SQLite's C is compiled for wasm once and the build below finds it.
 lints_wasm() { cargo clippy --locked --release --target wasm32-wasip2 $(components) -- -D warnings; }
-documentation() { RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items; }
+documentation() { RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --features secure-log/contract --no-deps --document-private-items; }
 
 step "setup" ./scripts/setup.sh
 step "formatting" formatting

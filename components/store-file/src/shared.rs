@@ -9,7 +9,7 @@
 //! the file. What a power cut left behind the last append is covered by padding the next commit line.
 //!
 //! Links are removed a minute after they were made. A writer that read the log before, and is so slow that
-//! it links `n` a second time, would break the order: so every attempt that is older than [`HOLD`] starts
+//! it links `n` a second time, would break the order: so every attempt that is older than [`HOLD`](crate::lease::HOLD) starts
 //! again, and a writer looks at the log once more after it linked; a link of an append that the log already
 //! has is void.
 
