@@ -178,6 +178,7 @@ pub trait Store {
 
     /// All rows or none. Each row's index must be the next of its (kind, stream), counted through the
     /// slice, else `Conflict`. An empty slice with `Synced` makes all earlier rows durable.
+    /// A store that found its storage damaged refuses every append, an empty one as well, with `Corrupt`.
     /// More than [`MAX_BATCH_ROWS`] rows or [`MAX_BATCH_BYTES`] + one row's worth of bytes is `Invalid`.
     fn append(&mut self, rows: &[Row], want: Want) -> Result<(), StoreError>;
 

@@ -30,7 +30,11 @@ impl Open {
     /// See `Store::append`; the limits are already checked.
     pub(crate) fn append(&mut self, rows: &[Row], want: Want) -> Result<(), StoreError> {
         if rows.is_empty() {
-            return if want == Want::Synced { self.sync() } else { Ok(()) };
+            return match &self.log.damage {
+                Some(why) => Err(StoreError::Corrupt(why.clone())),
+                None if want == Want::Synced => self.sync(),
+                None => Ok(()),
+            };
         }
         self.commit(&Batch::Rows(rows), want)
     }

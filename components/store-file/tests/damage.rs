@@ -55,6 +55,8 @@ fn says(place: &Place, what: &str) -> bool {
         }
     }
     if store.damage().is_some() {
+        let empty = store.append(&[], Want::Synced);
+        assert!(matches!(empty, Err(StoreError::Corrupt(_))), "{what}: an empty append says {empty:?}");
         let next = Row {
             index: store.last(RowKind::Entry, &stream("app")).ok().flatten().map_or(0, |row| row.index + 1),
             ..row(0)
