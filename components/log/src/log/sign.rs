@@ -139,7 +139,7 @@ impl<S: Store, E: Environment> Log<S, E> {
                 if segment > number {
                     return Err(LogError::Invalid(format!("segment {segment} has cosignatures already: too late")));
                 }
-                next = last.index + 1;
+                next = last.index.saturating_add(1);
             }
             let mut kept = log.cosignatures(id, number)?;
             kept.extend_from_slice(note.signatures());

@@ -424,12 +424,12 @@ impl Stream {
     }
 
     /// Takes in what other writers appended since: each new entry is checked against the tip.
-    /// Cost: one store call a page, none if `known_size` says there is nothing new.
+    /// Cost: one store call, and one a page of what is new.
     pub fn advance<S: Store>(&mut self, store: &mut S) -> Result<(), LogError> {
         let Some(last) = store.last(RowKind::Entry, &self.id)? else {
             return Err(self.lost(0));
         };
-        if last.index + 1 < self.tip.size() {
+        if last.index < self.tip.size().saturating_sub(1) {
             return Err(self.lost(last.index + 1));
         }
         let range = (self.tip.size(), last.index.saturating_add(1));
@@ -458,7 +458,7 @@ impl Stream {
     fn lost(&self, found: u64) -> LogError {
         LogError::Rollback(finding(
             &self.id,
-            (found, self.tip.size() - 1),
+            (found, self.tip.size().saturating_sub(1)),
             FindingKind::Truncated,
             "the store gave these entries before and does not give them now",
         ))
