@@ -207,6 +207,12 @@ impl<S: Store, E: Environment> Log<S, E> {
                 self.streams.remove(id);
                 return Err(self.failed(error));
             }
+            // Another writer ordered these and may have died over it: erasing is idempotent.
+            for (first, last) in
+                self.streams.get_mut(id).map(|stream| std::mem::take(&mut stream.erasures)).unwrap_or_default()
+            {
+                self.erase_range(id, first, last)?;
+            }
         }
         self.streams.get_mut(id).ok_or(LogError::StreamNotFound)
     }

@@ -295,3 +295,95 @@ fn a_second_history_at_a_signed_size_is_never_signed_under_the_same_head() {
     careless.close_segment(&stream()).unwrap();
     assert!(matches!(log_with_heads(&before, &heads).sign_segment(&key, &stream(), 0), Err(LogError::Rollback(_))));
 }
+
+/// 512 entries, sealed and signed: no leaf stands right of the last node row, so node rows alone give the root.
+fn signed_at_a_tile_boundary() -> (Shared, MemHeads) {
+    let (store, heads) = (Shared::default(), MemHeads::default());
+    let mut log = log_with_heads(&store, &heads);
+    log.append_batch(&stream(), &events(510), Want::Synced).unwrap();
+    assert_eq!(log.close_segment(&stream()).unwrap().last_seqno, 511);
+    log.sign_segment(&FixedKey::log(Algorithm::Ed25519), &stream(), 0).unwrap();
+    (store, heads)
+}
+
+#[test]
+fn honest_node_rows_over_a_rewritten_history_deceive_neither_seal_nor_signature() {
+    let (store, heads) = signed_at_a_tile_boundary();
+    let key = FixedKey::log(Algorithm::Ed25519);
+    store.rows(RowKind::Entry, |rows| {
+        let mut entry = decode_entry(&rows[5].body).unwrap();
+        let stored = payload::stored(&[0; 16], b"nothing to see");
+        entry.event.payload = Some(payload::reference(None, &stored).unwrap());
+        rows[5].payload = Some(stored);
+        rows[5].body = encode_entry(&entry).unwrap();
+    });
+    recompute(&store);
+    for checkpoints_too in [false, true] {
+        if checkpoints_too {
+            store.rows(RowKind::Checkpoint, Vec::clear);
+        }
+        let mut writer = log_with_heads(&store, &heads);
+        let _ = writer.append_batch(&stream(), &events(40), Want::Synced);
+        assert!(writer.close_segment(&stream()).is_err(), "sealed");
+        if checkpoints_too {
+            assert!(log_with_heads(&store, &heads).sign_segment(&key, &stream(), 0).is_err(), "a second root at 512");
+        }
+        assert_eq!(heads.0.borrow()[support::ORIGIN].size, 512, "the head moved");
+    }
+}
+
+#[test]
+fn the_last_entry_under_a_checkpoint_is_bound_to_its_root() {
+    let (store, heads) = signed_at_a_tile_boundary();
+    store.rows(RowKind::Entry, |rows| {
+        let mut entry = decode_entry(&rows[511].body).unwrap();
+        entry.timestamp = i64::MAX as u64;
+        rows[511].body = encode_entry(&entry).unwrap();
+    });
+    for heads in [Some(&heads), None] {
+        let mut writer = world::opened(&store, heads, world::config());
+        let _ = writer.append_batch(&stream(), &events(1), Want::Synced);
+        let _ = writer.close_segment(&stream());
+        let signed = writer.sign_segment(&FixedKey::log(Algorithm::Ed25519), &stream(), 1);
+        assert!(signed.is_err(), "signed a chain that links to an entry that was never logged");
+    }
+}
+
+#[test]
+fn a_checkpoint_row_by_anyone_certifies_nothing() {
+    let store = Shared::default();
+    let mut writer = log(&store);
+    writer.append_batch(&stream(), &events(510), Want::Synced).unwrap();
+    writer.close_segment(&stream()).unwrap();
+    let honest = writer.head(&stream()).unwrap().root;
+    store.rows(RowKind::Node1, |rows| rows[0].body[0] ^= 1);
+    let forged = log(&store).head(&stream()).unwrap().root;
+    assert_ne!(forged, honest);
+    let checkpoint = secure_log::note::Checkpoint { origin: support::ORIGIN.into(), size: 512, root: forged };
+    let key = FixedKey::log(Algorithm::EcdsaP256);
+    let line = secure_log::note::note_line(&key.vkey(support::ORIGIN), &key.sign_note(checkpoint.to_text().as_bytes()));
+    let note = secure_log::note::Note::new(&checkpoint.to_text(), vec![line]).unwrap();
+    store.rows(RowKind::Checkpoint, |rows| {
+        let body = note.to_string().into_bytes();
+        rows.push(Row { kind: RowKind::Checkpoint, stream_id: stream(), index: 0, body, payload: None });
+    });
+    let mut reopened = log(&store);
+    reopened.append_batch(&stream(), &events(1), Want::Synced).unwrap();
+    let sealed = reopened.close_segment(&stream()).unwrap();
+    let right = secure_log::note::Checkpoint { origin: support::ORIGIN.into(), size: 512, root: honest };
+    assert_eq!(sealed.prev_checkpoint_hash, Some(right.hash()));
+}
+
+#[test]
+fn only_the_size_of_a_seal_is_signed() {
+    let store = Shared::default();
+    let mut writer = log(&store);
+    writer.append_batch(&stream(), &events(10), Want::Synced).unwrap();
+    writer.close_segment(&stream()).unwrap();
+    let lying = store.deep_clone();
+    // The row names an earlier entry, and that entry claims to be the seal: only the chain contradicts.
+    lying.rows(RowKind::Segment, |rows| rows[0].body = encode_uint(4));
+    let key = FixedKey::log(Algorithm::Ed25519);
+    assert!(log(&lying).sign_segment(&key, &stream(), 0).is_err());
+    assert!(log(&store).sign_segment(&key, &stream(), 0).is_ok());
+}

@@ -87,7 +87,8 @@ impl Index {
     /// A crash in between leaves offsets that the old head does not count: they are written again.
     pub fn save(&mut self, log: &mut Log, file: &mut LogFile) {
         self.saved_end = log.end;
-        if log.damage.is_none() && file.check_writable().is_ok() {
+        // With an erasure under way the index would hide its intent from whoever opens after a crash.
+        if log.damage.is_none() && log.intents.is_empty() && file.check_writable().is_ok() {
             self.try_save(log, file).ok();
         }
     }

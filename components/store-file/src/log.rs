@@ -88,6 +88,11 @@ impl Default for Log {
 
 impl Block {
     /// Lines so far.
+    pub fn len(&self) -> usize {
+        self.rows.len() + self.intents.len()
+    }
+
+    /// Lines so far.
     pub fn lines(&self) -> u64 {
         (self.rows.len() + self.intents.len()) as u64
     }
@@ -188,13 +193,14 @@ impl Log {
     }
 
     /// Takes over what is readable of a damaged append whose commit line is good. Rows that are missing
-    /// get offset 0; their number is bounded by the bytes in which they could have stood.
+    /// get offset 0; their number, over all rows, is bounded by the bytes in which they could have stood.
     pub fn salvage(&mut self, block: Block, commit: &Commit, sum: u64, end: u64) {
         const SHORTEST_LINE: u64 = 64;
-        let room = end.saturating_sub(self.end) / SHORTEST_LINE;
+        let mut room = end.saturating_sub(self.end) / SHORTEST_LINE;
         for row in block.rows {
             let before = self.count(row.kind, &row.stream_id);
             let Some(missing) = row.index.checked_sub(before).filter(|missing| *missing <= room) else { continue };
+            room -= missing;
             let number = self.number(row.kind, &row.stream_id);
             let chain = &mut self.chains[number];
             chain.recent.extend((0..missing).map(|_| 0));

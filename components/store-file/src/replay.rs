@@ -6,7 +6,7 @@
 //! for it (`durable`), is damage: it is named, and nothing is repaired.
 
 use secure_log::merkle::leaf_hash;
-use secure_log::store::StoreError;
+use secure_log::store::{MAX_BATCH_ROWS, StoreError};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::file::LogFile;
@@ -93,6 +93,9 @@ fn read_block(file: &mut LogFile, log: &mut Log, window: &mut Window) -> Result<
             Found::End if offset == start => return Ok(Step::End),
             Found::End | Found::Partial(_) => return Ok(Step::Bad("it is not finished".into())),
         };
+        if block.len() > MAX_BATCH_ROWS {
+            return Ok(Step::Bad("more lines than one append may have".into()));
+        }
         let next = offset + line.len() as u64 + 1;
         match parsed(file, line) {
             Ok(Parsed::Row { row, .. }) => block.row(&row, offset),

@@ -263,7 +263,15 @@ impl Open {
         }
         if !self.log.intents.is_empty() {
             let damaged = matches!(rest, Rest::Damaged(_));
-            self.finish_erasing()?;
+            match self.finish_erasing() {
+                // An intent that no erasure wrote: reading stays possible.
+                Err(StoreError::Corrupt(why)) => {
+                    eprintln!("secure-log store-file: {why}; reading only");
+                    self.log.damage.get_or_insert(why);
+                    return Ok(());
+                }
+                done => done?,
+            }
             if damaged {
                 // Half-overwritten by the erasure that is finished now: read again.
                 self.rebuilt = false;

@@ -147,7 +147,8 @@ impl Open {
                 self.take_over(rendered);
             } else {
                 self.refresh()?;
-                while self.log.commits <= n && self.copy_linked(attempt)? {}
+                // Copying is idempotent, so each round has a time of its own; together they have an end.
+                while self.log.commits <= n && begin.elapsed() < 2 * LEASE && self.copy_linked(Instant::now())? {}
                 let mut found = vec![0u8; self.block.len()];
                 self.file.read_at(at, &mut found)?;
                 if self.log.commits <= n || found != self.block {

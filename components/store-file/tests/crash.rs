@@ -178,3 +178,24 @@ fn a_linked_append_is_copied_by_whoever_comes_next() {
         assert_eq!(place.read(), after);
     }
 }
+
+/// The index is saved every 64 KiB of log. Had it been saved between an intent and its overwrite, whoever
+/// opens after a crash would start behind the intent and never erase.
+#[test]
+fn an_erasure_cut_short_is_finished_wherever_the_index_was_saved() {
+    for length in (44_000..50_000).step_by(100) {
+        let place = Place::new();
+        let mut store = place.open();
+        put(&mut store, &run(0, 2));
+        put(&mut store, &[Row { payload: Some(vec![0xff; length]), ..row(2) }]);
+        let before = place.read();
+        store.erase(RowKind::Entry, &stream("app"), 1).unwrap();
+        drop(store);
+        let after = place.read();
+        place.write(&[&before[..], &after[before.len()..]].concat());
+        let mut store = place.open();
+        let row = store.get(RowKind::Entry, &stream("app"), 1).unwrap().unwrap();
+        assert_eq!(row.payload, None, "{length} bytes before the intent");
+        assert_eq!(place.read(), after, "{length} bytes before the intent");
+    }
+}

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::draft::{Draft, Moment};
-use super::stream::{Recent, Stream, Tip, each_entry, note_entry, place};
+use super::stream::{Recent, Stream, Tip, each_entry, note_entry, place, tampered};
 use super::{AppendResult, BatchResult, Environment, Log, MAX_CONFLICTS};
 use crate::encode::author_message;
-use crate::error::LogError;
+use crate::error::{FindingKind, LogError};
 use crate::payload::{self, SALT_LEN};
 use crate::signer::{Algorithm, PublicKey};
 use crate::store::{MAX_BATCH_EVENTS, Row, RowKind, Store, StoreError, Want};
@@ -231,7 +231,9 @@ impl<S: Store, E: Environment> Log<S, E> {
         }
         let size = stream.tip.size();
         let Some(seqno) = stream.recent.as_ref().and_then(|recent| recent.find(key, size)) else { return Ok(None) };
-        let row = self.guard(|store| store.get(RowKind::Entry, id, seqno))?.ok_or(LogError::EntryNotFound)?;
+        let Some(row) = self.guard(|store| store.get(RowKind::Entry, id, seqno))? else {
+            return Err(tampered(id, seqno, FindingKind::EntryMissing, "the store does not give this entry"));
+        };
         let placed = place(row, id, seqno)?;
         if !same_event(event, &placed.entry, placed.payload.as_deref()) {
             return Err(other_event(key));

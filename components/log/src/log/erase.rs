@@ -44,7 +44,7 @@ impl<S: Store, E: Environment> Log<S, E> {
         Ok(())
     }
 
-    fn erase_range(&mut self, id: &StreamId, first: u64, last: u64) -> Result<(), LogError> {
+    pub(super) fn erase_range(&mut self, id: &StreamId, first: u64, last: u64) -> Result<(), LogError> {
         let mut next = first;
         while next <= last {
             let limit = u32::try_from(last - next).unwrap_or(u32::MAX).saturating_add(1).min(1024);

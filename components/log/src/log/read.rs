@@ -1,6 +1,6 @@
 //! Reading entries back, each checked before it is handed on.
 
-use super::stream::{Placed, each_entry, finding, place, tampered};
+use super::stream::{Placed, broken, each_entry, finding, place, tampered};
 use super::{Environment, Log, ReadEntry};
 use crate::error::{FindingKind, LogError};
 use crate::payload;
@@ -160,11 +160,6 @@ pub(crate) fn checked(id: &StreamId, placed: Placed) -> Result<ReadEntry, LogErr
         },
     };
     Ok(ReadEntry { entry, hash, payload, salt })
-}
-
-fn broken(id: &StreamId, seqno: u64) -> LogError {
-    let why = "prev-entry-hash is not the hash of the entry before";
-    LogError::Tampered(finding(id, (seqno.saturating_sub(1), seqno), FindingKind::ChainBroken, why))
 }
 
 /// A set of seqnos as disjoint ranges. Memory grows with the number of separate ranges, not of seqnos.

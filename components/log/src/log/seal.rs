@@ -12,7 +12,7 @@ use crate::types::{Detail, Digest, Seal, StreamId};
 
 impl<S: Store, E: Environment> Log<S, E> {
     /// Seals everything since the last seal. One store call, synced; the first seal or signature of an
-    /// instance re-hashes the entries since the last signed checkpoint before it (all, if there is none).
+    /// instance re-hashes the entries since the remembered head (all, if there is none).
     ///
     /// # Errors
     /// `EmptySegment`, `StreamNotFound`, `Tampered`, `Conflict`, those of the store.
@@ -104,15 +104,16 @@ impl<S: Store, E: Environment> Log<S, E> {
     }
 
     /// Makes the tip rest on re-hashed entries only: unsigned node rows must not enter a seal for ever.
-    /// Starts at the last checkpoint row's root, else at 0; linear in the entries since. Once per instance.
+    /// Starts at the remembered head's root, else at 0: a checkpoint row is not verified here. Linear in the
+    /// entries since. Once per instance, unless it signed before.
     pub(super) fn certify(&mut self, id: &StreamId) -> Result<(), LogError> {
         let Some(stream) = self.streams.get(id) else { return Err(LogError::StreamNotFound) };
         if stream.certified {
             return Ok(());
         }
         let origin = stream.origin.clone();
-        let row = self.guard(|store| store.last(RowKind::Checkpoint, id))?;
-        let base = row.map(|row| stored_checkpoint(id, &row.body)).transpose()?.map(|(_, checkpoint)| checkpoint);
+        let head = self.remembered(&origin)?;
+        let base = head.map(|head| Checkpoint { origin: origin.clone(), size: head.size, root: head.root });
         let tip = self.rehash(id, &origin, base.as_ref(), None)?;
         let Some(stream) = self.streams.get_mut(id) else { return Err(LogError::StreamNotFound) };
         stream.tip = Tip { closed: stream.tip.closed || tip.closed, ..tip };
@@ -170,7 +171,12 @@ impl<S: Store, E: Environment> Log<S, E> {
         let Some(Detail::SegmentSealed(seal)) = &sealed.entry.event.detail else {
             return Err(tampered(id, last, FindingKind::CheckpointForged, "a checkpoint ends here, but no segment"));
         };
-        let loaded = Frontier::load(base.size, &mut StoredTiles { store: &mut self.store, stream: id });
+        // Up to the entry before, so that the seal itself is bound to the root and not only to its place.
+        let loaded = Frontier::load(last, &mut StoredTiles { store: &mut self.store, stream: id });
+        let loaded = loaded.map(|mut frontier| {
+            frontier.push(sealed.hash, |_, _, _| {});
+            frontier
+        });
         match loaded {
             Ok(frontier) if frontier.root() == base.root => Ok(Tip {
                 frontier,

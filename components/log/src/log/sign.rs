@@ -48,7 +48,7 @@ impl<S: Store, E: Environment> Log<S, E> {
         let size = seal.last_seqno + 1;
         // A crash here loses nothing: entries are made durable before anything vouches for them.
         self.guard(|store| store.append(&[], Want::Synced))?;
-        let root = self.root_to_sign(id, &origin, base.as_ref(), size)?;
+        let root = self.root_to_sign(id, &origin, base.as_ref(), number, size)?;
         let checkpoint = Checkpoint { origin: origin.clone(), size, root };
         // A crash after this line: the head is ahead of the last checkpoint row, and this call resumes.
         self.remember(id, &origin, &RememberedHead { size, root, vkey: vkey.to_string() })?;
@@ -122,7 +122,7 @@ impl<S: Store, E: Environment> Log<S, E> {
         lines: &[String],
         vkeys: &[String],
     ) -> Result<u32, LogError> {
-        self.fresh(id)?;
+        let segments = self.fresh(id)?.tip.segments;
         if lines.len() > MAX_LINES || vkeys.len() > MAX_LINES {
             return Err(LogError::Invalid(format!("more than {MAX_LINES} lines or keys")));
         }
@@ -135,8 +135,9 @@ impl<S: Store, E: Environment> Log<S, E> {
             let last = log.guard(|store| store.last(RowKind::Cosignature, id))?;
             let mut next = 0;
             if let Some(last) = last {
-                let (segment, _) = decode_cosignature(&last.body)?;
-                if segment > number {
+                // A row that is none, or of a segment that is not sealed, is left out of every note.
+                let segment = decode_cosignature(&last.body).map_or(0, |(segment, _)| segment);
+                if segment > number && segment < segments {
                     return Err(LogError::Invalid(format!("segment {segment} has cosignatures already: too late")));
                 }
                 next = last.index.saturating_add(1);
@@ -189,20 +190,39 @@ impl<S: Store, E: Environment> Log<S, E> {
         })
     }
 
-    /// The root at `size`, re-hashed from the last verified checkpoint on, and found to lead to the state
-    /// that this instance knows. Nothing else is ever signed.
+    /// The root at the seal of segment `number`, re-hashed from the last verified checkpoint on, and found to
+    /// agree with the remembered head and to lead to the state that this instance knows. Nothing else is ever
+    /// signed: what the store says of itself, node rows above all, is only a hint.
     fn root_to_sign(
         &mut self,
         id: &StreamId,
         origin: &str,
         base: Option<&Checkpoint>,
+        number: u64,
         size: u64,
     ) -> Result<Digest, LogError> {
-        let mut tip = self.rehash(id, origin, base, Some(size))?;
-        let root = tip.frontier.root();
+        let head = self.remembered(origin)?;
         let Some(stream) = self.streams.get(id) else { return Err(LogError::StreamNotFound) };
         let (end, last_hash) = (stream.tip.size(), stream.tip.last_hash);
         let known = stream.certified.then(|| stream.tip.frontier.root());
+        let from = base.map_or(0, |base| base.size);
+        let head = head.filter(|head| head.size >= from);
+        if let Some(head) = head.as_ref().filter(|head| head.size > end) {
+            return Err(rolled_back(id, (end, head.size - 1), "the store is behind the remembered head"));
+        }
+        let before = head.as_ref().filter(|head| head.size <= size).map(|head| head.size);
+        let mut tip = self.rehash(id, origin, base, Some(before.unwrap_or(size)))?;
+        self.agree(id, &tip, head.as_ref())?;
+        self.extend(id, origin, &mut tip, size)?;
+        if tip.sealed_size != size || tip.segments != number + 1 {
+            let why = format!("the row of segment {number} names an entry that is not its seal");
+            return Err(tampered(id, size - 1, FindingKind::NodeWrong, why));
+        }
+        let root = tip.frontier.root();
+        if let Some(head) = head.as_ref().filter(|head| head.size > size) {
+            self.extend(id, origin, &mut tip, head.size)?;
+            self.agree(id, &tip, Some(head))?;
+        }
         self.extend(id, origin, &mut tip, end)?;
         if tip.last_hash != last_hash || known.is_some_and(|known| known != tip.frontier.root()) {
             let why = "the entries now read are not those this instance knows";
@@ -214,6 +234,18 @@ impl<S: Store, E: Environment> Log<S, E> {
             stream.certified = true;
         }
         Ok(root)
+    }
+
+    /// The re-hashed entries must have the remembered root at the remembered size.
+    fn agree(&self, id: &StreamId, tip: &super::stream::Tip, head: Option<&RememberedHead>) -> Result<(), LogError> {
+        match head {
+            Some(head) if head.size == tip.size() && head.root != tip.frontier.root() => Err(rolled_back(
+                id,
+                (0, head.size.max(1) - 1),
+                "the entries have another root than the remembered head",
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// Records the head that is about to be signed; it must agree with the one remembered.

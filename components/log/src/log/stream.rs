@@ -220,6 +220,12 @@ pub(crate) fn tampered(stream: &StreamId, seqno: u64, kind: FindingKind, detail:
     LogError::Tampered(finding(stream, (seqno, seqno), kind, detail))
 }
 
+/// The link between `seqno` and the entry before it does not hold.
+pub(crate) fn broken(stream: &StreamId, seqno: u64) -> LogError {
+    let why = "prev-entry-hash is not the hash of the entry before";
+    LogError::Tampered(finding(stream, (seqno.saturating_sub(1), seqno), FindingKind::ChainBroken, why))
+}
+
 /// A finding over a range of entries.
 pub(crate) fn finding(stream: &StreamId, range: (u64, u64), kind: FindingKind, detail: impl Into<String>) -> Finding {
     Finding { stream_id: stream.clone(), first_seqno: range.0, last_seqno: range.1, kind, detail: detail.into() }
@@ -366,13 +372,13 @@ impl Stream {
             let why = format!("the stream was created as {found}, not {origin}");
             return Err(tampered(id, 0, FindingKind::OriginWrong, why));
         }
-        let mut tail_hash = None;
+        let (mut tail_hash, mut first_prev) = (None, None);
         let mut state = TailState::default();
         each_entry(store, id, (size.saturating_sub(TAIL), size), false, |placed| {
             let seqno = placed.entry.seqno;
+            first_prev.get_or_insert(placed.entry.prev_entry_hash);
             if tail_hash.is_some_and(|hash| hash != placed.entry.prev_entry_hash) {
-                let why = "prev-entry-hash is not the hash of the entry before";
-                return Err(tampered(id, seqno, FindingKind::ChainBroken, why));
+                return Err(broken(id, seqno));
             }
             tail_hash = Some(placed.hash);
             state.observe(&placed.entry);
@@ -384,11 +390,21 @@ impl Stream {
         let mut before = size.saturating_sub(TAIL);
         while state.closed.is_none() && before > 0 {
             let start = before.saturating_sub(TAIL);
-            let mut earlier = TailState::default();
+            let (mut earlier, mut earlier_first, mut hash) = (TailState::default(), None, None);
             each_entry(store, id, (start, before), false, |placed| {
+                let prev = placed.entry.prev_entry_hash;
+                earlier_first.get_or_insert(prev);
+                if hash.is_some_and(|hash| hash != prev) {
+                    return Err(broken(id, placed.entry.seqno));
+                }
+                hash = Some(placed.hash);
                 earlier.observe(&placed.entry);
                 Ok(())
             })?;
+            if hash != first_prev {
+                return Err(broken(id, before));
+            }
+            first_prev = earlier_first;
             state.closed = earlier.closed;
             before = start;
         }
@@ -445,12 +461,15 @@ impl Stream {
             }
             return Ok(());
         }
-        let Stream { id, origin, tip, recent, authors, .. } = self;
+        let Stream { id, origin, tip, recent, authors, erasures, .. } = self;
         each_entry(store, id, range, false, |placed| {
             let seqno = placed.entry.seqno;
             tip.push(origin, &placed.entry, placed.hash, |_, _, _| {})
                 .map_err(|(kind, why)| tampered(id, seqno, kind, why))?;
             note_entry(recent, authors, &placed.entry);
+            if let Some(Detail::Erased { ranges, .. }) = &placed.entry.event.detail {
+                erasures.extend(ranges);
+            }
             Ok(())
         })
     }
