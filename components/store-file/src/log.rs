@@ -88,11 +88,6 @@ impl Default for Log {
 
 impl Block {
     /// Lines so far.
-    pub fn len(&self) -> usize {
-        self.rows.len() + self.intents.len()
-    }
-
-    /// Lines so far.
     pub fn lines(&self) -> u64 {
         (self.rows.len() + self.intents.len()) as u64
     }

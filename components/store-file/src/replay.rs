@@ -93,7 +93,7 @@ fn read_block(file: &mut LogFile, log: &mut Log, window: &mut Window) -> Result<
             Found::End if offset == start => return Ok(Step::End),
             Found::End | Found::Partial(_) => return Ok(Step::Bad("it is not finished".into())),
         };
-        if block.len() > MAX_BATCH_ROWS {
+        if block.lines() > MAX_BATCH_ROWS as u64 {
             return Ok(Step::Bad("more lines than one append may have".into()));
         }
         let next = offset + line.len() as u64 + 1;
