@@ -189,7 +189,7 @@ impl<S: Store, E: Environment> Log<S, E> {
                 };
             };
             self.check_head(&stream)?;
-            self.finish_erasures(&mut stream)?;
+            self.finish_erasures(id, std::mem::take(&mut stream.erasures))?;
             self.keep(stream);
         }
         Ok(self.streams.get_mut(id))
@@ -207,12 +207,8 @@ impl<S: Store, E: Environment> Log<S, E> {
                 self.streams.remove(id);
                 return Err(self.failed(error));
             }
-            // Another writer ordered these and may have died over it: erasing is idempotent.
-            for (first, last) in
-                self.streams.get_mut(id).map(|stream| std::mem::take(&mut stream.erasures)).unwrap_or_default()
-            {
-                self.erase_range(id, first, last)?;
-            }
+            let erasures = self.streams.get_mut(id).map(|stream| std::mem::take(&mut stream.erasures));
+            self.finish_erasures(id, erasures.unwrap_or_default())?;
         }
         self.streams.get_mut(id).ok_or(LogError::StreamNotFound)
     }

@@ -2,7 +2,6 @@
 
 use super::append::{Ready, check_text};
 use super::draft::Draft;
-use super::stream::Stream;
 use super::{Environment, Log};
 use crate::error::LogError;
 use crate::store::{RowKind, Store, Want};
@@ -36,15 +35,13 @@ impl<S: Store, E: Environment> Log<S, E> {
         self.erase_range(id, first, last)
     }
 
-    /// Does again what the `erased` entries of the tail order: erasing is idempotent.
-    pub(super) fn finish_erasures(&mut self, stream: &mut Stream) -> Result<(), LogError> {
-        for (first, last) in std::mem::take(&mut stream.erasures) {
-            self.erase_range(&stream.id, first, last)?;
-        }
-        Ok(())
+    /// Does again what `erased` entries order that this instance read and did not write: their writer may have
+    /// died over it, and erasing is idempotent.
+    pub(super) fn finish_erasures(&mut self, id: &StreamId, ranges: Vec<(u64, u64)>) -> Result<(), LogError> {
+        ranges.into_iter().try_for_each(|(first, last)| self.erase_range(id, first, last))
     }
 
-    pub(super) fn erase_range(&mut self, id: &StreamId, first: u64, last: u64) -> Result<(), LogError> {
+    fn erase_range(&mut self, id: &StreamId, first: u64, last: u64) -> Result<(), LogError> {
         let mut next = first;
         while next <= last {
             let limit = u32::try_from(last - next).unwrap_or(u32::MAX).saturating_add(1).min(1024);

@@ -116,8 +116,7 @@ impl<S: Store, E: Environment> Log<S, E> {
         let base = head.map(|head| Checkpoint { origin: origin.clone(), size: head.size, root: head.root });
         let tip = self.rehash(id, &origin, base.as_ref(), None)?;
         let Some(stream) = self.streams.get_mut(id) else { return Err(LogError::StreamNotFound) };
-        stream.tip = Tip { closed: stream.tip.closed || tip.closed, ..tip };
-        stream.certified = true;
+        stream.certify(tip);
         Ok(())
     }
 

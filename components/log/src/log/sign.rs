@@ -3,14 +3,11 @@
 use super::{Environment, Log, RememberedHead, SignedSegment, head_error, rolled_back, stored_checkpoint};
 use crate::encode::{decode_cosignature, decode_uint, encode_cosignature};
 use crate::error::{FindingKind, LogError};
-use crate::log::stream::{finding, seal_of, tampered};
-use crate::note::{Checkpoint, Note, NoteError, SignatureLine, VerifiedCheckpoint, VerifierKey, note_line};
+use crate::log::stream::{Tip, finding, seal_of, tampered};
+use crate::note::{Checkpoint, MAX_LINES, Note, NoteError, SignatureLine, VerifiedCheckpoint, VerifierKey, note_line};
 use crate::signer::{PublicKey, Signer, sign_checked};
 use crate::store::{Row, RowKind, Store, StoreError, Want};
 use crate::types::{Digest, StreamId};
-
-/// Cosignature lines given to one call, at most.
-const MAX_LINES: usize = crate::note::MAX_LINES;
 
 impl<S: Store, E: Environment> Log<S, E> {
     /// Signs segment `number` with `key`. In order: segment k needs k-1 signed, by the same key. Re-hashes
@@ -229,15 +226,13 @@ impl<S: Store, E: Environment> Log<S, E> {
             return Err(LogError::Tampered(finding(id, (0, end - 1), FindingKind::Forked, why)));
         }
         if let Some(stream) = self.streams.get_mut(id) {
-            let closed = stream.tip.closed || tip.closed;
-            stream.tip = super::stream::Tip { closed, ..tip };
-            stream.certified = true;
+            stream.certify(tip);
         }
         Ok(root)
     }
 
     /// The re-hashed entries must have the remembered root at the remembered size.
-    fn agree(&self, id: &StreamId, tip: &super::stream::Tip, head: Option<&RememberedHead>) -> Result<(), LogError> {
+    fn agree(&self, id: &StreamId, tip: &Tip, head: Option<&RememberedHead>) -> Result<(), LogError> {
         match head {
             Some(head) if head.size == tip.size() && head.root != tip.frontier.root() => Err(rolled_back(
                 id,
@@ -248,29 +243,14 @@ impl<S: Store, E: Environment> Log<S, E> {
         }
     }
 
-    /// Records the head that is about to be signed; it must agree with the one remembered.
+    /// Records the head that is about to be signed; [`Log::root_to_sign`] found it to agree with the one before,
+    /// and a smaller one than that changes nothing.
     fn remember(&mut self, id: &StreamId, origin: &str, head: &RememberedHead) -> Result<(), LogError> {
-        let Some(before) = self.remembered(origin)? else {
-            return match &mut self.heads {
-                None => Ok(()),
-                Some(heads) => heads.record(origin, head).map_err(head_error),
-            };
-        };
-        let end = self.streams.get(id).map_or(0, |stream| stream.tip.size());
-        let range = (0, before.size.max(1) - 1);
-        if before.size > end {
-            return Err(rolled_back(id, range, "the store is behind the remembered head"));
-        }
-        if before.size == head.size && before.root != head.root {
-            return Err(rolled_back(id, range, "another root was remembered for this size"));
-        }
-        match &mut self.heads {
-            Some(heads) if before.size < head.size => heads.record(origin, head).map_err(|error| match error {
-                StoreError::Conflict => rolled_back(id, range, "another root was remembered for this size"),
-                error => head_error(error),
-            }),
-            _ => Ok(()),
-        }
+        let Some(heads) = &mut self.heads else { return Ok(()) };
+        heads.record(origin, head).map_err(|error| match error {
+            StoreError::Conflict => rolled_back(id, (0, head.size - 1), "another root was remembered for this size"),
+            error => head_error(error),
+        })
     }
 
     /// The cosignature lines kept for a segment; rows that are no lines are left out.
