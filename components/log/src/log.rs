@@ -229,10 +229,8 @@ impl<S: Store, E: Environment> Log<S, E> {
         let Some(id) = first else { return Ok(()) };
         let created = creation(&mut self.store, &id).map_err(|error| self.failed(error))?;
         if let Some((origin, ..)) = created {
-            let name = origin.strip_suffix(id.as_str()).and_then(|name| name.strip_suffix('/'));
-            let name = name.and_then(|name| LogName::try_from(name).ok());
-            let wrong = || tampered(&id, 0, FindingKind::OriginWrong, "entry 0 names no log and this stream");
-            self.name = Some(name.ok_or_else(wrong)?);
+            let name = LogName::of_origin(&origin, &id);
+            self.name = Some(name.map_err(|why| tampered(&id, 0, FindingKind::OriginWrong, why.0))?);
         }
         Ok(())
     }

@@ -135,6 +135,15 @@ impl LogName {
     pub fn origin(&self, stream: &StreamId) -> String {
         format!("{}/{}", self.0, stream)
     }
+
+    /// The log whose origin for `stream` this is: the other way of [`LogName::origin`].
+    ///
+    /// # Errors
+    /// `Invalid` when it does not end with this stream, or what stands before is no log name.
+    pub fn of_origin(origin: &str, stream: &StreamId) -> Result<LogName, Invalid> {
+        let name = origin.strip_suffix(stream.as_str()).and_then(|name| name.strip_suffix('/'));
+        name.ok_or_else(|| Invalid(format!("origin {} is not of stream {stream}", quote(origin))))?.try_into()
+    }
 }
 
 impl TryFrom<&str> for LogName {
@@ -495,6 +504,7 @@ pub fn quote(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
@@ -539,5 +549,14 @@ mod tests {
         }
         assert!(LogName::try_from("log.example.org").is_ok());
         assert!(LogName::try_from(LogName::local([7; 16]).as_str()).is_ok());
+    }
+
+    #[test]
+    fn an_origin_names_one_log_and_one_stream() {
+        let (log, stream) = (LogName::try_from("log.example.org").unwrap(), StreamId::try_from("a/b").unwrap());
+        assert_eq!(LogName::of_origin(&log.origin(&stream), &stream), Ok(log));
+        for evil in ["", "/a/b", "a/b", "log.example.org/b", "log.example.orga/b", "x/log.example.org/a/b"] {
+            assert!(LogName::of_origin(evil, &stream).is_err(), "{evil:?}");
+        }
     }
 }

@@ -166,8 +166,7 @@ impl<S: Store, E: Environment> Log<S, E> {
     fn write_new(&mut self, mut stream: Stream, ready: Ready, want: Want) -> Result<Option<()>, LogError> {
         match self.store.append(&ready.rows, want) {
             Ok(()) => {
-                let name = stream.origin.strip_suffix(stream.id.as_str()).and_then(|name| name.strip_suffix('/'));
-                self.name = name.and_then(|name| LogName::try_from(name).ok());
+                self.name = LogName::of_origin(&stream.origin, &stream.id).ok();
                 take_in(&mut stream, ready, want);
                 self.keep(stream);
                 Ok(Some(()))
