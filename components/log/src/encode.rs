@@ -11,7 +11,6 @@
 
 mod detail;
 
-use std::convert::Infallible;
 use std::fmt;
 
 use detail::{check_system, is_system_type, read_detail, write_detail};
@@ -77,9 +76,7 @@ impl From<minicbor::decode::Error> for DecodeError {
 /// `Invalid` when a limit is exceeded or the parts contradict each other (a reserved type without its detail).
 pub fn encode_entry(entry: &Entry) -> Result<Vec<u8>, Invalid> {
     check(entry)?;
-    let mut bytes = Vec::with_capacity(256);
-    let done = write_entry(&mut Encoder::new(&mut bytes), entry);
-    finish(done);
+    let bytes = canonical(|e| write_entry(e, entry));
     if bytes.len() > MAX_ENTRY {
         return Err(Invalid(format!("the entry has {} bytes, at most {MAX_ENTRY}", bytes.len())));
     }
@@ -96,9 +93,8 @@ pub fn decode_entry(bytes: &[u8]) -> Result<Entry, DecodeError> {
         return Err(DecodeError::Malformed(format!("{} bytes, at most {MAX_ENTRY}", bytes.len())));
     }
     let entry = read_entry(&mut Decoder::new(bytes))?;
-    if encode_entry(&entry)? != bytes {
-        return Err(DecodeError::Malformed("not the canonical encoding".into()));
-    }
+    check(&entry)?;
+    same(bytes, |e| write_entry(e, &entry))?;
     Ok(entry)
 }
 
@@ -113,9 +109,7 @@ pub fn encode_detail(detail: &Detail) -> Vec<u8> {
 /// As [`decode_entry`].
 pub fn decode_detail(event_type: &str, bytes: &[u8]) -> Result<Detail, DecodeError> {
     let detail = read_detail(&mut Decoder::new(bytes), event_type)?;
-    if encode_detail(&detail) != bytes {
-        return Err(DecodeError::Malformed("not the canonical encoding".into()));
-    }
+    same(bytes, |e| write_detail(e, &detail))?;
     Ok(detail)
 }
 
@@ -140,7 +134,8 @@ pub fn encode_uint(value: u64) -> Vec<u8> {
 /// `Malformed`.
 pub fn decode_uint(bytes: &[u8]) -> Result<u64, DecodeError> {
     let value = int(&mut Decoder::new(bytes))?;
-    if encode_uint(value) == bytes { Ok(value) } else { Err(DecodeError::Malformed("not a canonical integer".into())) }
+    same(bytes, |e| e.u64(value).map(drop))?;
+    Ok(value)
 }
 
 /// The body of a cosignature row: CBOR `[segment, line]`; the line without its newline.
@@ -155,11 +150,9 @@ pub fn encode_cosignature(segment: u64, line: &str) -> Vec<u8> {
 pub fn decode_cosignature(bytes: &[u8]) -> Result<(u64, String), DecodeError> {
     let mut d = Decoder::new(bytes);
     array(&mut d, 2)?;
-    let (segment, line) = (int(&mut d)?, d.str()?.to_owned());
-    if encode_cosignature(segment, &line) != bytes {
-        return Err(DecodeError::Malformed("not a canonical cosignature row".into()));
-    }
-    Ok((segment, line))
+    let (segment, line) = (int(&mut d)?, d.str()?);
+    same(bytes, |e| e.array(2)?.u64(segment)?.str(line).map(drop))?;
+    Ok((segment, line.to_owned()))
 }
 
 /// The bytes both keys sign in a rotation (format.md section 8):
@@ -190,18 +183,47 @@ pub fn revoke_message(origin: &str, seqno: u64, prev: &Digest, vkey: &str, from_
     message
 }
 
-type Out<'a> = Encoder<&'a mut Vec<u8>>;
-type Done = Result<(), minicbor::encode::Error<Infallible>>;
-
-/// Writing to a vector cannot fail; the error type still has a custom case.
-fn finish(done: Done) {
-    debug_assert!(done.is_ok());
+/// Where the encoder writes: out, or against the bytes that were decoded.
+enum Sink<'a> {
+    Out(&'a mut Vec<u8>),
+    /// What has not been written yet of the bytes to compare with.
+    Same(&'a [u8]),
 }
 
+/// The bytes are not those that were decoded.
+#[derive(Debug)]
+struct Differs;
+
+impl minicbor::encode::Write for Sink<'_> {
+    type Error = Differs;
+
+    fn write_all(&mut self, bytes: &[u8]) -> Result<(), Differs> {
+        match self {
+            Sink::Out(out) => out.extend_from_slice(bytes),
+            Sink::Same(rest) => *rest = rest.strip_prefix(bytes).ok_or(Differs)?,
+        }
+        Ok(())
+    }
+}
+
+type Out<'a> = Encoder<Sink<'a>>;
+type Done = Result<(), minicbor::encode::Error<Differs>>;
+
 fn canonical(write: impl FnOnce(&mut Out) -> Done) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    finish(write(&mut Encoder::new(&mut bytes)));
+    let mut bytes = Vec::with_capacity(256);
+    let done = write(&mut Encoder::new(Sink::Out(&mut bytes)));
+    // Writing to a vector cannot fail.
+    debug_assert!(done.is_ok());
     bytes
+}
+
+/// Whether `write` writes exactly `bytes`: nothing else is accepted as the encoding of what was read.
+fn same(bytes: &[u8], write: impl FnOnce(&mut Out) -> Done) -> Result<(), DecodeError> {
+    let mut encoder = Encoder::new(Sink::Same(bytes));
+    match (write(&mut encoder), encoder.into_writer()) {
+        (Ok(()), Sink::Same([])) => Ok(()),
+        _ => Err(DecodeError::Malformed("not the canonical encoding".into())),
+    }
 }
 
 fn write_entry(e: &mut Out, entry: &Entry) -> Done {

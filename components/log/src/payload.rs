@@ -14,8 +14,6 @@ use crate::types::{Digest, MAX_PAYLOAD, Name, PayloadRef};
 
 /// Bytes of salt before every stored payload.
 pub const SALT_LEN: usize = 16;
-/// The encoding recorded when the producer named none.
-pub const DEFAULT_ENCODING: &str = "application/octet-stream";
 
 /// What a store keeps for this payload: `salt || payload`.
 pub fn stored(salt: &[u8; SALT_LEN], payload: &[u8]) -> Vec<u8> {
@@ -39,10 +37,7 @@ pub fn reference(encoding: Option<Name>, stored: &[u8]) -> Result<PayloadRef, In
     if length > MAX_PAYLOAD {
         return Err(Invalid(format!("the payload has {length} bytes, at most {MAX_PAYLOAD}: log its digest instead")));
     }
-    let encoding = match encoding {
-        Some(encoding) => encoding,
-        None => Name::parse("payload encoding", DEFAULT_ENCODING)?,
-    };
+    let encoding = encoding.unwrap_or_else(Name::default_encoding);
     Ok(PayloadRef { encoding, length: length as u64, commitment: commitment(stored) })
 }
 

@@ -4,7 +4,8 @@
 //! Not here: canonical bytes (`encode`), hashing (`merkle`, `payload`), rows of a store (`store`).
 
 use std::fmt;
-use std::sync::Arc;
+
+use smol_str::SmolStr;
 
 use crate::error::Invalid;
 
@@ -28,6 +29,8 @@ pub const MAX_IDEMPOTENCY_KEY: usize = 64;
 pub const IDEMPOTENCY_WINDOW: u64 = 1024;
 /// Prefix of the event types that only the log itself writes.
 pub const RESERVED_PREFIX: &str = "secure-log.";
+/// The encoding recorded when the producer named none.
+pub const DEFAULT_ENCODING: &str = "application/octet-stream";
 /// Producer of every system entry.
 pub const SYSTEM_PRODUCER: &str = "secure-log";
 
@@ -72,7 +75,7 @@ pub fn hex(bytes: &[u8]) -> String {
 
 /// Id of a stream: 1 to 128 bytes of `A-Z a-z 0-9 . _ ~ - /`, no empty segment, no segment `.` or `..`.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct StreamId(Arc<str>);
+pub struct StreamId(SmolStr);
 
 impl StreamId {
     /// Longest stream id in bytes.
@@ -169,16 +172,22 @@ impl TryFrom<&str> for LogName {
 
 /// An event type, a producer or a payload encoding: 1 to 256 bytes of UTF-8.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Name(String);
+pub struct Name(SmolStr);
 
 impl Name {
     /// Parses; `what` names the field in the error.
-    pub fn parse(what: &str, text: impl Into<String>) -> Result<Name, Invalid> {
-        let text = text.into();
+    pub fn parse(what: &str, text: impl AsRef<str>) -> Result<Name, Invalid> {
+        let text = text.as_ref();
         if text.is_empty() || text.len() > MAX_NAME {
             return Err(Invalid(format!("{what} must be 1 to {MAX_NAME} bytes, not {}", text.len())));
         }
-        Ok(Name(text))
+        // Longer than what fits inline, and in nearly every entry.
+        Ok(if text == DEFAULT_ENCODING { Name::default_encoding() } else { Name(text.into()) })
+    }
+
+    /// [`DEFAULT_ENCODING`].
+    pub fn default_encoding() -> Name {
+        Name(SmolStr::new_static(DEFAULT_ENCODING))
     }
 
     /// The name as text.
@@ -478,9 +487,9 @@ impl Detail {
     /// The event of a system entry: no payload, no author, producer [`SYSTEM_PRODUCER`], severity notice.
     pub fn into_event(self) -> Event {
         Event {
-            event_type: Name(self.event_type().to_owned()),
+            event_type: Name(SmolStr::new_static(self.event_type())),
             severity: Severity::Notice,
-            producer: Name(SYSTEM_PRODUCER.to_owned()),
+            producer: Name(SmolStr::new_static(SYSTEM_PRODUCER)),
             payload: None,
             detail: Some(self),
             idempotency_key: None,

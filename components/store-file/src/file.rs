@@ -1,11 +1,13 @@
-//! The medium: positioned reads and writes, syncs, and what they cost. The only module that talks to the
-//! file system about the log itself. Not here: what the bytes mean.
+//! The log on its medium: reads, writes, syncs, what they cost and what their failures mean to the caller of
+//! the store. Not here: what the bytes mean.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use secure_log::store::StoreError;
+
+use crate::medium::{Access, Medium};
 
 /// What a store has done since it was made; tests hold it to its promises by this.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,7 +41,7 @@ pub struct Stats {
 /// The open log.
 #[derive(Debug)]
 pub struct LogFile {
-    file: File,
+    medium: Medium,
     path: PathBuf,
     writable: bool,
     /// Counted by every method and by the other modules.
@@ -70,13 +72,13 @@ pub fn sync_directory(path: &Path, stats: &mut Stats) -> Result<(), StoreError> 
 impl LogFile {
     /// Opens for reading and writing, or for reading only when writing is not permitted. `None`: no file.
     pub fn open(path: &Path, stats: Stats) -> Result<Option<LogFile>, StoreError> {
-        let made = |file, writable| Some(LogFile { file, path: path.to_owned(), writable, stats });
-        match OpenOptions::new().read(true).write(true).open(path) {
-            Ok(file) => Ok(made(file, true)),
+        let made = |medium, writable| Some(LogFile { medium, path: path.to_owned(), writable, stats });
+        match Medium::open(path, Access::Write) {
+            Ok(medium) => Ok(made(medium, true)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) => {
-                let file = File::open(path).map_err(|error| failed("opening", path, &error))?;
-                Ok(made(file, false))
+                let medium = Medium::open(path, Access::Read).map_err(|error| failed("opening", path, &error))?;
+                Ok(made(medium, false))
             }
             Err(error) => Err(failed("opening", path, &error)),
         }
@@ -84,12 +86,11 @@ impl LogFile {
 
     /// Creates an empty file, or opens the one that another process has just created.
     pub fn create(path: &Path, stats: Stats) -> Result<LogFile, StoreError> {
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
-        let file = file.map_err(|error| match error.kind() {
+        let medium = Medium::open(path, Access::Create).map_err(|error| match error.kind() {
             ErrorKind::NotFound => StoreError::Invalid(format!("{}: no such directory", path.display())),
             _ => failed("creating", path, &error),
         })?;
-        Ok(LogFile { file, path: path.to_owned(), writable: true, stats })
+        Ok(LogFile { medium, path: path.to_owned(), writable: true, stats })
     }
 
     /// Where it is.
@@ -108,13 +109,13 @@ impl LogFile {
 
     /// Bytes of the file.
     pub fn size(&self) -> Result<u64, StoreError> {
-        self.file.metadata().map(|metadata| metadata.len()).map_err(|error| failed("size of", &self.path, &error))
+        self.medium.size().map_err(|error| failed("size of", &self.path, &error))
     }
 
     /// Reads from `offset` until `room` is full or the file ends; says how much.
     pub fn read_at(&mut self, offset: u64, room: &mut [u8]) -> Result<usize, StoreError> {
         self.stats.reads += 1;
-        let done = read_full(&self.file, offset, room).map_err(|error| failed("reading", &self.path, &error))?;
+        let done = self.medium.read_full(offset, room).map_err(|error| failed("reading", &self.path, &error))?;
         self.stats.bytes_read += done as u64;
         Ok(done)
     }
@@ -124,59 +125,18 @@ impl LogFile {
         self.check_writable()?;
         self.stats.writes += 1;
         self.stats.bytes_written += bytes.len() as u64;
-        write_full(&self.file, offset, bytes).map_err(|error| failed("writing", &self.path, &error))
+        self.medium.write_full(offset, bytes).map_err(|error| failed("writing", &self.path, &error))
     }
 
     /// Everything written so far, by anyone, is durable when this returns (fdatasync).
     pub fn sync(&mut self) -> Result<(), StoreError> {
         self.stats.syncs += 1;
-        self.file.sync_data().map_err(|error| failed("syncing", &self.path, &error))
+        self.medium.sync_data().map_err(|error| failed("syncing", &self.path, &error))
     }
 
     /// Cuts the file at `size`.
     pub fn cut(&mut self, size: u64) -> Result<(), StoreError> {
         self.check_writable()?;
-        self.file.set_len(size).map_err(|error| failed("truncating", &self.path, &error))
+        self.medium.set_size(size).map_err(|error| failed("truncating", &self.path, &error))
     }
-}
-
-/// Fills `room` from `offset`; less only at the end of the file.
-pub fn read_full(file: &File, offset: u64, room: &mut [u8]) -> io::Result<usize> {
-    let mut done = 0;
-    while done < room.len() {
-        match read_some(file, offset + done as u64, &mut room[done..]) {
-            Ok(0) => break,
-            Ok(count) => done += count,
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(done)
-}
-
-#[cfg(unix)]
-fn read_some(file: &File, offset: u64, room: &mut [u8]) -> io::Result<usize> {
-    std::os::unix::fs::FileExt::read_at(file, room, offset)
-}
-
-/// Writes all of `bytes` at `offset`.
-#[cfg(unix)]
-pub fn write_full(file: &File, offset: u64, bytes: &[u8]) -> io::Result<()> {
-    std::os::unix::fs::FileExt::write_all_at(file, bytes, offset)
-}
-
-// Without positioned calls in stable std (WASI) the position is the guest's own number: seeking is no call.
-#[cfg(not(unix))]
-fn read_some(mut file: &File, offset: u64, room: &mut [u8]) -> io::Result<usize> {
-    use std::io::{Read as _, Seek as _};
-    file.seek(io::SeekFrom::Start(offset))?;
-    file.read(room)
-}
-
-/// Writes all of `bytes` at `offset`.
-#[cfg(not(unix))]
-pub fn write_full(mut file: &File, offset: u64, bytes: &[u8]) -> io::Result<()> {
-    use std::io::{Seek as _, Write as _};
-    file.seek(io::SeekFrom::Start(offset))?;
-    file.write_all(bytes)
 }

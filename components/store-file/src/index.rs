@@ -12,7 +12,7 @@
 //! lead to a line that says the row's place. Whatever fails is rebuilt from the log, in one pass.
 
 use std::fmt::Write as _;
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -20,9 +20,10 @@ use secure_log::store::{RowKind, StoreError};
 use secure_log::types::StreamId;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::file::{LogFile, failed, read_full, write_full};
+use crate::file::{LogFile, failed};
 use crate::line::{Commit, HEADER, Parsed, parse, tail_sum};
 use crate::log::{Chain, Log};
+use crate::medium::{Access, Medium};
 
 /// Log between two saves; at most this much, and one append, is read when opening.
 pub const SAVE_BYTES: u64 = 64 << 10;
@@ -39,7 +40,7 @@ const FIRST_LINE: &str = "secure-log index 1";
 pub struct Index {
     directory: PathBuf,
     token: String,
-    handles: Vec<(usize, File)>,
+    handles: Vec<(usize, Medium)>,
     saved_end: u64,
 }
 
@@ -106,7 +107,7 @@ impl Index {
             }
             let bytes: Vec<u8> = chain.recent.iter().flat_map(|offset| offset.to_le_bytes()).collect();
             let target = self.handle(number, true)?;
-            write_full(target, chain.saved * 8, &bytes).map_err(|error| failed("writing", &self.directory, &error))?;
+            target.write_full(chain.saved * 8, &bytes).map_err(|error| failed("writing", &self.directory, &error))?;
             file.stats.index_writes += 1;
             chain.saved = chain.count;
             chain.recent = Vec::new();
@@ -128,7 +129,7 @@ impl Index {
             let mut bytes = vec![0u8; from_file * 8];
             // What cannot be read stays zero: missing.
             if let Ok(file) = self.handle(number, false) {
-                read_full(file, start * 8, &mut bytes).ok();
+                file.read_full(start * 8, &mut bytes).ok();
             }
             for (offset, bytes) in offsets.iter_mut().zip(bytes.as_chunks::<8>().0) {
                 *offset = u64::from_le_bytes(*bytes);
@@ -139,19 +140,17 @@ impl Index {
         offsets
     }
 
-    fn handle(&mut self, number: usize, create: bool) -> Result<&File, StoreError> {
+    fn handle(&mut self, number: usize, create: bool) -> Result<&Medium, StoreError> {
         if let Some(at) = self.handles.iter().position(|(found, _)| *found == number) {
             self.handles[..=at].rotate_right(1);
         } else {
             let path = self.directory.join(number.to_string());
-            let mut options = OpenOptions::new();
-            options.read(true).write(create).create(create);
-            let file = match options.open(&path) {
-                // For reading only at first; a later save needs more.
-                Ok(file) if create => file,
-                Ok(file) => OpenOptions::new().read(true).write(true).open(&path).unwrap_or(file),
-                Err(error) => return Err(failed("opening", &path, &error)),
+            let file = match create {
+                true => Medium::open(&path, Access::Create),
+                // A later save writes to it, where it may.
+                false => Medium::open(&path, Access::Write).or_else(|_| Medium::open(&path, Access::Read)),
             };
+            let file = file.map_err(|error| failed("opening", &path, &error))?;
             self.handles.truncate(HANDLES - 1);
             self.handles.insert(0, (number, file));
         }

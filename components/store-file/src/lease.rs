@@ -11,8 +11,8 @@
 //! is taken over meanwhile, writes into the other's appends. That is found as damage (`corrupt`), never
 //! silent. The check refuses after [`HOLD`], so the pause must hit between two neighbouring calls.
 
-use std::fs::{self, OpenOptions};
-use std::io::{ErrorKind, Write as _};
+use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime};
@@ -20,6 +20,7 @@ use std::time::{Duration, Instant, SystemTime};
 use secure_log::store::StoreError;
 
 use crate::file::{Stats, failed};
+use crate::medium::{Access, Medium};
 use crate::token;
 
 /// Age at which a lease counts as left behind.
@@ -52,12 +53,12 @@ impl Lease {
         while begin.elapsed() < PATIENCE {
             // The age counts from before the file exists, so that the holder never thinks it younger than others do.
             let (since, wall) = (Instant::now(), SystemTime::now());
-            match OpenOptions::new().write(true).create_new(true).open(&path) {
-                Ok(mut file) => {
+            match Medium::open(&path, Access::CreateNew) {
+                Ok(file) => {
                     stats.leases += 1;
                     let lease = Lease { path, since, wall };
                     // A crash here leaves an empty lease, which is taken over like any other.
-                    let done = file.write_all(token.as_bytes());
+                    let done = file.write_full(0, token.as_bytes());
                     done.map_err(|error| failed("writing", &lease.path, &error))?;
                     return Ok(lease);
                 }
@@ -121,7 +122,7 @@ fn take_over_if_old(path: &Path) -> Result<(), StoreError> {
     let mut right = path.as_os_str().to_owned();
     right.push(format!(".{token}"));
     let right = PathBuf::from(right);
-    match OpenOptions::new().write(true).create_new(true).open(&right) {
+    match Medium::open(&right, Access::CreateNew) {
         Ok(_) => {
             if left_behind(path) && read_token(path).as_ref() == Some(&token) {
                 fs::remove_file(path).ok();

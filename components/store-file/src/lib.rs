@@ -36,6 +36,7 @@ mod index;
 mod lease;
 mod line;
 mod log;
+mod medium;
 mod read;
 mod replay;
 mod shared;

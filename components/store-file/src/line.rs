@@ -3,8 +3,8 @@
 //! ```text
 //! {"kind":"log","format":"secure-log-file/1"}                                        the first line
 //! {"kind":"entry","stream":"app","seqno":1,"time":"2025-11-21T14:15:09.123456Z","type":"app.started",
-//!  "severity":"informational","producer":"billing-1","payload":"text","hash":b64,"prev":b64,"session":b64,
-//!  "length":4,"commitment":b64,"salt":b64,"sum":hex}                                 an entry (one line)
+//!  "severity":"informational","producer":"billing-1","payload":"text","prev":b64,"session":b64,"length":4,
+//!  "commitment":b64,"salt":b64,"sum":hex}                                            an entry (one line)
 //! {"kind":"node1","stream":"app","index":0,"body":b64,"sum":hex}                     any other row
 //! {"kind":"erase","at":44,"length":519,"row":{"kind":"entry", ..,"sum":hex},"sum":hex}  an erase intent
 //! {"kind":"commit","n":0,"at":44,"rows":1,"tails":hex,"check":hex,"sum":hex}         closes an append
@@ -18,7 +18,7 @@
 //! |---|---|---|
 //! | `payload` | entry | the payload without its salt, as text if it is UTF-8; `null`: none, or erased |
 //! | `payload64` | any row | base64: of an entry's payload that is no text; of the whole payload if it is shorter than a salt or the row has a `body` |
-//! | `hash` | entry | entry hash, a view; `prev` the one of the entry before |
+//! | `prev` | entry | entry hash of the entry before; so the hash of an entry stands in the next one. The store itself hashes nothing |
 //! | `clock`, `boot`, `encoding`, `detail`, `key`, `author` | entry | left out when absent, zero, `application/octet-stream` |
 //! | `length`, `commitment` | entry | of the payload that was logged; left out when there was none |
 //! | `salt` | entry | first 16 bytes of the stored payload |
@@ -47,8 +47,6 @@ pub const HEADER: &[u8] = b"{\"kind\":\"log\",\"format\":\"secure-log-file/1\"}\
 /// No line is longer. A row's has at most 6.3 MiB (a payload of 1 MiB whose every byte is escaped as six,
 /// and its body); a commit may be padded over what a torn append left, which is at most 4 MiB of such rows.
 pub const MAX_LINE: usize = 32 << 20;
-/// The encoding that the log gives payloads whose producer named none.
-const DEFAULT_ENCODING: &str = "application/octet-stream";
 const SALT: usize = 16;
 
 /// What an erase intent orders: it holds all that is needed to carry it out, and again after a crash in

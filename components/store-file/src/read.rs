@@ -1,9 +1,8 @@
 //! Answers from the file: an offset from the index, the line that stands there, and the check that it is
 //! the row that was asked for.
 
-use secure_log::merkle::leaf_hash;
 use secure_log::store::{PAGE_BYTES, Row, RowKind, StoreError};
-use secure_log::types::{Digest, StreamId};
+use secure_log::types::StreamId;
 
 use crate::file::LogFile;
 use crate::index::Index;
@@ -48,8 +47,6 @@ pub struct Reader<'a> {
     pub window: &'a mut Window,
 }
 
-type Hashes = Option<(Digest, Digest)>;
-
 impl Reader<'_> {
     /// Row `index` of (kind, stream), which exists.
     pub fn one(&mut self, kind: RowKind, stream: &StreamId, index: u64) -> Result<Answer<Stored>, StoreError> {
@@ -57,10 +54,8 @@ impl Reader<'_> {
         let Some((number, chain)) = self.log.chain(kind, stream) else { return lost() };
         let Some(&at) = self.index.offsets(number, chain, index, 1).first() else { return lost() };
         match self.at(at, kind, stream, index, true, ONE)? {
-            Some((row, length, hashes)) if hashes.is_none_or(|(hash, _)| hash == leaf_hash(&row.body)) => {
-                Ok(Answer::Is(Stored { row, at, length }))
-            }
-            _ => lost(),
+            Some((row, length)) => Ok(Answer::Is(Stored { row, at, length })),
+            None => lost(),
         }
     }
 
@@ -76,27 +71,18 @@ impl Reader<'_> {
         let mut page: Vec<Row> = Vec::new();
         let Some((number, chain)) = self.log.chain(kind, stream) else { return Ok(Answer::Is(page)) };
         let (mut bytes, mut index) = (0, start);
-        // The hash that the last line shows, not yet compared with anything.
-        let mut open: Option<Digest> = None;
         'all: while page.len() < limit && index < chain.count {
             for at in self.index.offsets(number, chain, index, OFFSETS.min(limit - page.len())) {
-                let Some((row, _, hashes)) = self.at(at, kind, stream, index, with_payload, MANY)? else {
+                let Some((row, _)) = self.at(at, kind, stream, index, with_payload, MANY)? else {
                     return Ok(Answer::Lost(place(kind, stream, index)));
                 };
                 if bytes + row.bytes() > PAGE_BYTES && !page.is_empty() {
                     break 'all;
                 }
-                if !closes(open, hashes, page.last()) {
-                    return Ok(Answer::Lost(place(kind, stream, index - 1)));
-                }
-                open = hashes.map(|(hash, _)| hash);
                 bytes += row.bytes();
                 page.push(row);
                 index += 1;
             }
-        }
-        if !closes(open, None, page.last()) {
-            return Ok(Answer::Lost(place(kind, stream, index - 1)));
         }
         Ok(Answer::Is(page))
     }
@@ -110,27 +96,18 @@ impl Reader<'_> {
         index: u64,
         with_payload: bool,
         ahead: usize,
-    ) -> Result<Option<(Row, u64, Hashes)>, StoreError> {
+    ) -> Result<Option<(Row, u64)>, StoreError> {
         if at == 0 || at >= self.log.end {
             return Ok(None);
         }
         let Found::Line(line) = self.window.line_at(self.file, at, ahead)? else { return Ok(None) };
         self.file.stats.lines_parsed += 1;
         match parse(line, Some(stream), with_payload) {
-            Ok(Parsed::Row { row, hashes }) if row.kind == kind && row.index == index && row.stream_id == *stream => {
-                Ok(Some((row, line.len() as u64 + 1, hashes)))
+            Ok(Parsed::Row(row)) if row.kind == kind && row.index == index && row.stream_id == *stream => {
+                Ok(Some((row, line.len() as u64 + 1)))
             }
             _ => Ok(None),
         }
-    }
-}
-
-/// Whether the hash shown for `last` is right. The next entry's `prev` says so without hashing: were both
-/// wrong, the chain would not fit the next entry.
-fn closes(shown: Option<Digest>, next: Hashes, last: Option<&Row>) -> bool {
-    match (shown, last) {
-        (Some(shown), Some(last)) => next.is_some_and(|(_, prev)| prev == shown) || shown == leaf_hash(&last.body),
-        _ => true,
     }
 }
 

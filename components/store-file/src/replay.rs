@@ -5,7 +5,6 @@
 //! power cut), or was never promised to be durable. Anything else, and anything before a commit that vouches
 //! for it (`durable`), is damage: it is named, and nothing is repaired.
 
-use secure_log::merkle::leaf_hash;
 use secure_log::store::{MAX_BATCH_ROWS, StoreError};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -71,15 +70,9 @@ enum Step {
     Bad(String),
 }
 
-/// One line, parsed, its entry hash checked.
 fn parsed(file: &mut LogFile, line: &[u8]) -> Result<Parsed, &'static str> {
     file.stats.lines_parsed += 1;
-    match parse(line, None, true)? {
-        Parsed::Row { row, hashes: Some((hash, _)) } if hash != leaf_hash(&row.body) => {
-            Err("the entry hash does not fit")
-        }
-        parsed => Ok(parsed),
-    }
+    parse(line, None, true)
 }
 
 /// The next append, strictly.
@@ -98,7 +91,7 @@ fn read_block(file: &mut LogFile, log: &mut Log, window: &mut Window) -> Result<
         }
         let next = offset + line.len() as u64 + 1;
         match parsed(file, line) {
-            Ok(Parsed::Row { row, .. }) => block.row(&row, offset),
+            Ok(Parsed::Row(row)) => block.row(&row, offset),
             Ok(Parsed::Erase(intent)) => block.erase(intent),
             Ok(Parsed::Commit(commit)) => {
                 let sum = xxh3_64(line.trim_ascii_end());
@@ -184,7 +177,7 @@ fn salvage(file: &mut LogFile, log: &mut Log, window: &mut Window) -> Result<(),
         };
         let next = offset + line.len() as u64 + 1;
         match parsed(file, line) {
-            Ok(Parsed::Row { row, .. }) => block.row(&row, offset),
+            Ok(Parsed::Row(row)) => block.row(&row, offset),
             Ok(Parsed::Erase(intent)) => block.erase(intent),
             Ok(Parsed::Commit(commit)) if commit.n >= log.commits => {
                 let sum = xxh3_64(line.trim_ascii_end());

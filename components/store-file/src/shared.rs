@@ -13,16 +13,17 @@
 //! again, and a writer looks at the log once more after it linked; a link of an append that the log already
 //! has is void.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{ErrorKind, Write as _};
+use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use secure_log::store::StoreError;
 
-use crate::file::{Stats, failed, read_full, write_full};
+use crate::file::{Stats, failed};
 use crate::lease::left_behind;
 use crate::line::{Commit, Intent, Parsed, parse};
+use crate::medium::{Access, Medium};
 use crate::token;
 
 /// Links and tokens of this age are removed.
@@ -53,10 +54,10 @@ impl Commits {
     /// The bytes of append `n`, if it is linked.
     pub fn linked(&self, n: u64) -> Result<Option<Vec<u8>>, StoreError> {
         let path = self.path(n);
-        let found = match File::open(&path) {
-            Ok(file) => file.metadata().and_then(|metadata| {
-                let mut bytes = vec![0u8; metadata.len().min(MAX_APPEND) as usize];
-                let done = read_full(&file, 0, &mut bytes)?;
+        let found = match Medium::open(&path, Access::Read) {
+            Ok(file) => file.size().and_then(|size| {
+                let mut bytes = vec![0u8; size.min(MAX_APPEND) as usize];
+                let done = file.read_full(0, &mut bytes)?;
                 bytes.truncate(done);
                 Ok(bytes)
             }),
@@ -70,8 +71,8 @@ impl Commits {
     pub fn link(&self, n: u64, bytes: &[u8], stats: &mut Stats) -> Result<bool, StoreError> {
         let path = self.directory.join(format!("t-{}", token::new()?));
         let write = || -> std::io::Result<()> {
-            let mut file = OpenOptions::new().write(true).create_new(true).open(&path)?;
-            file.write_all(bytes)?;
+            let file = Medium::open(&path, Access::CreateNew)?;
+            file.write_full(0, bytes)?;
             file.sync_data()
         };
         stats.tokens += 1;
@@ -129,8 +130,8 @@ impl Commits {
             else {
                 continue;
             };
-            let done = OpenOptions::new().write(true).open(&path).and_then(|file| {
-                write_full(&file, within, line)?;
+            let done = Medium::open(&path, Access::Write).and_then(|file| {
+                file.write_full(within, line)?;
                 file.sync_data()
             });
             match done {

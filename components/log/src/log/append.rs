@@ -11,8 +11,8 @@ use crate::payload::{self, SALT_LEN};
 use crate::signer::{Algorithm, PublicKey};
 use crate::store::{MAX_BATCH_EVENTS, Row, RowKind, Store, StoreError, Want};
 use crate::types::{
-    Author, Entry, Event, IDEMPOTENCY_WINDOW, LogName, MAX_IDEMPOTENCY_KEY, MAX_TEXT, NewEvent, RESERVED_PREFIX,
-    Severity, StreamId, Tier, quote,
+    Author, DEFAULT_ENCODING, Entry, Event, IDEMPOTENCY_WINDOW, LogName, MAX_IDEMPOTENCY_KEY, MAX_TEXT, NewEvent,
+    RESERVED_PREFIX, Severity, StreamId, Tier, quote,
 };
 
 /// A draft cut loose from its stream, ready to be stored.
@@ -367,7 +367,7 @@ fn other_event(key: &[u8]) -> LogError {
 /// its salt is gone with it.
 fn same_event(new: &NewEvent, entry: &Entry, stored: Option<&[u8]>) -> bool {
     let event = &entry.event;
-    let encoding = new.encoding.as_ref().map_or(payload::DEFAULT_ENCODING, |encoding| encoding.as_str());
+    let encoding = new.encoding.as_ref().map_or(DEFAULT_ENCODING, |encoding| encoding.as_str());
     let same_payload = match (&new.payload, &event.payload) {
         (None, None) => true,
         (Some(payload), Some(reference)) => {

@@ -1,29 +1,22 @@
 //! Lines back to what they render. Strict: a line is accepted only if rendering the result gives the same
-//! bytes. The one thing left to the caller is the entry hash, which [`Parsed::Row`] hands out unchecked.
+//! bytes.
 
 use std::borrow::Cow;
 
 use secure_log::encode::{decode_detail, encode_entry};
-use secure_log::merkle::leaf_hash;
 use secure_log::store::{Row, RowKind};
-use secure_log::types::{Author, Digest, Entry, Event, Name, PayloadRef, Severity, StreamId};
+use secure_log::types::{Author, DEFAULT_ENCODING, Digest, Entry, Event, Name, PayloadRef, Severity, StreamId};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::render::entry_of;
 use super::text::{Cursor, Why};
-use super::{Commit, DEFAULT_ENCODING, Intent, SALT};
+use super::{Commit, Intent, SALT};
 
 /// What a line says.
 #[derive(Debug)]
 pub enum Parsed {
-    /// A row.
-    Row {
-        /// As it was appended.
-        row: Row,
-        /// Of a line that shows an entry: its `hash` and its `prev`. The caller compares `hash` with the
-        /// hash of the body, or with the `prev` of the next entry, which is cheaper.
-        hashes: Option<(Digest, Digest)>,
-    },
+    /// A row, as it was appended.
+    Row(Row),
     /// An erase intent.
     Erase(Intent),
     /// The end of an append.
@@ -45,7 +38,8 @@ pub fn parse(line: &[u8], known: Option<&StreamId>, with_payload: bool) -> Resul
     } else if cursor.eat("erase\",\"at\":") {
         (Parsed::Erase(intent(cursor)?), false)
     } else {
-        row(cursor, known, with_payload)?
+        let (row, may_pad) = row(cursor, known, with_payload)?;
+        (Parsed::Row(row), may_pad)
     };
     cursor.end()?;
     if !padding.is_empty() && (!may_pad || padding.iter().any(|&b| b != b' ')) {
@@ -94,12 +88,9 @@ fn intent(c: &mut Cursor) -> Result<Intent, Why> {
     let mut inside = Cursor::new(summed)?;
     inside.need("{\"kind\":\"")?;
     match row(&mut inside, None, true)? {
-        (Parsed::Row { row, hashes }, true) if row.payload.is_none() => {
+        (row, true) if row.payload.is_none() => {
             inside.end()?;
-            match hashes {
-                Some((hash, _)) if hash != leaf_hash(&row.body) => Err("hash"),
-                _ => Ok(Intent { at, length, row }),
-            }
+            Ok(Intent { at, length, row })
         }
         _ => Err("an intent without its row"),
     }
@@ -121,7 +112,7 @@ fn stream(c: &mut Cursor, known: Option<&StreamId>) -> Result<StreamId, Why> {
 }
 
 /// The row and whether spaces may follow its line.
-fn row(c: &mut Cursor, known: Option<&StreamId>, with_payload: bool) -> Result<(Parsed, bool), Why> {
+fn row(c: &mut Cursor, known: Option<&StreamId>, with_payload: bool) -> Result<(Row, bool), Why> {
     let kind = kind(c)?;
     let stream_id = stream(c, known)?;
     if kind == RowKind::Entry && c.eat(",\"seqno\":") {
@@ -145,10 +136,10 @@ fn row(c: &mut Cursor, known: Option<&StreamId>, with_payload: bool) -> Result<(
     if entry_of(&row).is_some() {
         return Err("a body that has a plainer form");
     }
-    Ok((Parsed::Row { row, hashes: None }, may_pad))
+    Ok((row, may_pad))
 }
 
-fn entry(c: &mut Cursor, stream_id: StreamId, with_payload: bool) -> Result<(Parsed, bool), Why> {
+fn entry(c: &mut Cursor, stream_id: StreamId, with_payload: bool) -> Result<(Row, bool), Why> {
     let seqno = c.uint()?;
     c.need(",\"time\":")?;
     let timestamp = c.time()?;
@@ -159,8 +150,6 @@ fn entry(c: &mut Cursor, stream_id: StreamId, with_payload: bool) -> Result<(Par
     c.need("\",\"producer\":")?;
     let producer = name(c)?;
     let shown = payload(c, with_payload)?;
-    c.need(",\"hash\":")?;
-    let hash = Digest(c.fixed()?);
     c.need(",\"prev\":")?;
     let prev_entry_hash = Digest(c.fixed()?);
     let clock = if c.eat(",\"clock\":") { Some(c.uint()?) } else { None };
@@ -183,7 +172,7 @@ fn entry(c: &mut Cursor, stream_id: StreamId, with_payload: bool) -> Result<(Par
     // What the decoder would refuse would not have been rendered like this.
     let body = encode_entry(&entry).map_err(|_| "not an entry")?;
     let row = Row { kind: RowKind::Entry, stream_id: entry.stream_id, index: seqno, body, payload };
-    Ok((Parsed::Row { row, hashes: Some((hash, prev_entry_hash)) }, may_pad))
+    Ok((row, may_pad))
 }
 
 fn name(c: &mut Cursor) -> Result<Name, Why> {
@@ -211,7 +200,7 @@ fn payload_ref(c: &mut Cursor) -> Result<Option<PayloadRef>, Why> {
         c.need(",\"length\":")?;
         encoding
     } else if c.eat(",\"length\":") {
-        Name::parse("encoding", DEFAULT_ENCODING).map_err(|_| "encoding")?
+        Name::default_encoding()
     } else {
         return Ok(None);
     };

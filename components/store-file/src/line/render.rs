@@ -1,13 +1,12 @@
 //! Rows, intents and commits to lines.
 
 use secure_log::encode::{decode_entry, encode_detail};
-use secure_log::merkle::leaf_hash;
 use secure_log::store::{Row, RowKind};
-use secure_log::types::Entry;
+use secure_log::types::{DEFAULT_ENCODING, Entry};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::text::{write_base64, write_string, write_sum, write_time, write_uint};
-use super::{Commit, DEFAULT_ENCODING, Intent, SALT};
+use super::{Commit, Intent, SALT};
 
 /// Appends the line of a row to `out`.
 pub fn row(out: &mut Vec<u8>, row: &Row) {
@@ -107,8 +106,6 @@ fn entry(out: &mut Vec<u8>, row: &Row, entry: &Entry) {
     literal(out, "\",\"producer\":");
     write_string(out, event.producer.as_str());
     payload(out, row.payload.as_deref());
-    literal(out, ",\"hash\":");
-    write_base64(out, &leaf_hash(&row.body).0);
     literal(out, ",\"prev\":");
     write_base64(out, &entry.prev_entry_hash.0);
     if let Some(clock) = entry.clock {

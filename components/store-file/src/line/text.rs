@@ -22,7 +22,7 @@ pub type Why = &'static str;
 pub fn write_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     let mut rest = text.as_bytes();
-    while let Some(at) = rest.iter().position(|&b| b < 0x20 || b == b'"' || b == b'\\') {
+    while let Some(at) = first_escaped(rest) {
         out.extend_from_slice(&rest[..at]);
         let byte = rest[at];
         match short_escape(byte) {
@@ -36,6 +36,19 @@ pub fn write_string(out: &mut Vec<u8>, text: &str) {
     }
     out.extend_from_slice(rest);
     out.push(b'"');
+}
+
+fn must_escape(byte: u8) -> bool {
+    (byte < 0x20) | (byte == b'"') | (byte == b'\\')
+}
+
+/// Where the first byte stands that must be escaped. Pieces are looked at whole and their answers added up as
+/// bytes, which the compiler turns into vector instructions.
+fn first_escaped(bytes: &[u8]) -> Option<usize> {
+    let (pieces, _) = bytes.as_chunks::<32>();
+    let plain = |piece: &&[u8; 32]| piece.iter().fold(0, |any, &byte| any | u8::from(must_escape(byte))) == 0;
+    let skip = pieces.iter().take_while(plain).count() * 32;
+    bytes[skip..].iter().position(|&byte| must_escape(byte)).map(|at| skip + at)
 }
 
 fn short_escape(byte: u8) -> Option<u8> {
@@ -202,7 +215,7 @@ impl<'a> Cursor<'a> {
         loop {
             let at = memchr2(b'"', b'\\', rest.as_bytes()).ok_or("closing quote")?;
             let plain = &rest[..at];
-            if plain.bytes().any(|b| b < 0x20) {
+            if first_escaped(plain.as_bytes()).is_some() {
                 return Err("unescaped control character");
             }
             let stop = rest.as_bytes()[at];
