@@ -124,7 +124,9 @@ fn store_errors_come_back_as_they_went() {
 
 #[test]
 fn rows_come_back_as_they_went_and_are_moved() {
-    let sent = vec![row("a", 0), row("a", 1), row("b/c", 0)];
+    // Longer than what a stream id holds without an allocation.
+    let long = "x".repeat(64);
+    let sent = vec![row(&long, 0), row(&long, 1), row("b/c", 0)];
     let bodies: Vec<_> = sent.iter().map(|row| row.body.as_ptr()).collect();
     let expected = sent.clone();
     let parsed = rows(sent).unwrap();
