@@ -3,10 +3,11 @@
 
 mod common;
 
-use common::{Place, put, row, run};
+use common::{Place, all, put, row, run};
 use secure_log::contract::rows::{noise, plain, stream, usual_body};
 use secure_log::store::{Row, RowKind, Store, StoreError, Want};
 use secure_log_store_file::FileStore;
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 fn rows() -> Vec<Row> {
     let mut rows = run(0, 4);
@@ -162,4 +163,68 @@ fn what_is_not_ours_is_refused_and_left_alone() {
         assert_eq!(place.read(), foreign);
         assert_eq!(store.streams(None, 1), Err(StoreError::NotInitialised));
     }
+}
+
+/// A line as whoever can write the file makes it: its sum fits.
+fn forged(line: &str) -> Vec<u8> {
+    format!("{line},\"sum\":\"{:016x}\"}}\n", xxh3_64(line.as_bytes())).into_bytes()
+}
+
+/// The commit line that closes `rows` lines with this `check` behind the append that `last` closes.
+fn commit_after(last: &str, at: usize, rows: usize, check: u64) -> Vec<u8> {
+    let field = |name: &str| last.split_once(&format!("\"{name}\":")).unwrap().1.split([',', '}']).next().unwrap();
+    let n: u64 = field("n").parse::<u64>().unwrap() + 1;
+    let (tails, line) = (field("tails"), r#"{"kind":"commit","n""#);
+    forged(&format!(r#"{line}:{n},"at":{at},"rows":{rows},"tails":{tails},"check":"{check:016x}""#))
+}
+
+#[test]
+fn a_forged_index_behind_damage_makes_the_store_allocate_nothing() {
+    let place = Place::new();
+    let mut store = place.open();
+    put(&mut store, &run(0, 3));
+    put(&mut store, &run(3, 1));
+    let whole = String::from_utf8(place.read()).unwrap();
+    let damaged = whole.replacen("event number 0", "Event number 0", 1);
+    let last = whole.lines().last().unwrap();
+    let body = r#"{"kind":"node1","stream":"app","index":1152921504606846976,"body":"AAAA""#;
+    let forged = [damaged.as_bytes(), &forged(body), &commit_after(last, whole.len(), 1, 0)].concat();
+    place.write(&forged);
+    place.drop_index();
+    let mut store = place.open();
+    assert!(store.damage().is_some());
+    assert_eq!(store.last(RowKind::Node1, &stream("app")), Ok(None));
+    assert_eq!(store.get(RowKind::Entry, &stream("app"), 3), Ok(Some(row(3))));
+}
+
+#[test]
+fn a_forged_intent_leaves_the_log_readable_and_unwritable() {
+    let place = Place::new();
+    put(&mut place.open(), &run(0, 3));
+    let whole = place.read();
+    let bare = Row { payload: None, ..row(1) };
+    let line = String::from_utf8(whole.clone()).unwrap().lines().nth(2).unwrap().to_owned();
+    let shown = line.split_once(",\"payload\":").unwrap();
+    let after = shown.1.split_once(",\"prev\"").unwrap().1.split_once(",\"salt\"").unwrap().0;
+    let inner = String::from_utf8(forged(&format!("{},\"payload\":null,\"prev\"{after}", shown.0))).unwrap();
+    let (at, length) = (whole.len() as u64 + 4096, 1u64 << 40);
+    let intent = forged(&format!(r#"{{"kind":"erase","at":{at},"length":{length},"row":{}"#, inner.trim_end()));
+    let mut check = Xxh3::new();
+    check.update(&[0xff]);
+    check.update(&at.to_le_bytes());
+    check.update(&length.to_le_bytes());
+    check.update(&[RowKind::Entry as u8, 3]);
+    check.update(b"app");
+    check.update(&1u64.to_le_bytes());
+    check.update(&(bare.body.len() as u64).to_le_bytes());
+    check.update(&bare.body);
+    let text = String::from_utf8(whole.clone()).unwrap();
+    let commit = commit_after(text.lines().last().unwrap(), whole.len(), 1, check.digest());
+    let forged = [&whole[..], &intent, &commit].concat();
+    place.write(&forged);
+    place.drop_index();
+    let mut store = place.open();
+    assert_eq!(all(&mut store).unwrap(), run(0, 3));
+    assert!(matches!(store.append(&[row(3)], Want::Synced), Err(StoreError::Corrupt(_))));
+    assert_eq!(place.read(), forged);
 }
