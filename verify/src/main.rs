@@ -153,9 +153,7 @@ fn run(cli: Cli) -> Result<bool> {
             if until_stdin_closes {
                 endpoint::end_with_stdin();
             }
-            // `serve` pools instances where it can, which this build of wasmtime leaves out.
-            let fixed = ["verify serve", "-O", "pooling-allocator=n"].map(OsString::from);
-            ServeCommand::try_parse_from(fixed.into_iter().chain(args))
+            ServeCommand::try_parse_from(std::iter::once(OsString::from("verify serve")).chain(args))
                 .unwrap_or_else(|error| error.exit())
                 .execute()?;
             Ok(true)
