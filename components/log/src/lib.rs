@@ -12,6 +12,7 @@
 pub mod contract;
 pub mod encode;
 pub mod error;
+pub mod keys;
 pub mod log;
 pub mod merkle;
 pub mod note;

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use crate::encode::{DecodeError, decode_entry, decode_uint};
 use crate::error::{Finding, FindingKind, LogError};
+use crate::keys::KeyHistory;
 use crate::merkle::{self, Frontier, Tiles};
 use crate::note::Checkpoint;
 use crate::store::{Row, RowKind, Store};
@@ -53,12 +54,15 @@ pub(crate) struct Tip {
     /// Checkpoint hash of the last seal; absent: no seal, or not recomputed yet.
     pub checkpoint_hash: Option<Digest>,
     pub closed: bool,
+    /// Who may sign; partial unless every entry from 0 on went through [`Tip::push`].
+    pub keys: KeyHistory,
 }
 
 impl Tip {
-    /// The end of a stream without entries.
+    /// The end of a stream without entries, nobody's key pinned.
     pub fn empty() -> Tip {
         Tip {
+            keys: KeyHistory::unpinned(),
             frontier: Frontier::new(),
             last_hash: Digest::ZERO,
             last_time: 0,
@@ -83,6 +87,7 @@ impl Tip {
         on_node: impl FnMut(u8, u64, Digest),
     ) -> Result<(), (FindingKind, String)> {
         self.check(origin, entry)?;
+        self.keys.take(origin, entry).map_err(|why| (FindingKind::WrongKey, why.0))?;
         self.frontier.push(hash, on_node);
         self.last_hash = hash;
         self.last_time = entry.timestamp;
@@ -430,6 +435,7 @@ impl Stream {
                 sealed_size,
                 checkpoint_hash: None,
                 closed: state.closed.unwrap_or(false),
+                keys: KeyHistory::partial(),
             },
             durable_through: None,
             certified: false,
@@ -475,9 +481,10 @@ impl Stream {
     }
 
     /// Puts a tip that rests on re-hashed entries in the place of the one that was read. A walk that began at
-    /// a checkpoint did not see a close before it.
+    /// a checkpoint saw neither a close nor the keys before it.
     pub fn certify(&mut self, tip: Tip) {
-        self.tip = Tip { closed: self.tip.closed || tip.closed, ..tip };
+        let keys = if self.tip.keys.is_whole() { self.tip.keys.clone() } else { tip.keys };
+        self.tip = Tip { closed: self.tip.closed || tip.closed, keys, ..tip };
         self.certified = true;
     }
 
