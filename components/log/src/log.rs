@@ -27,7 +27,6 @@ use crate::merkle;
 use crate::note::{Checkpoint, Note};
 use crate::store::{RowKind, Store, StoreError};
 use crate::types::{LogName, StreamId};
-pub(crate) use append::check_author;
 pub use proof::{verify_consistency_proof, verify_inclusion_proof};
 pub(crate) use read::{Ranges, absent};
 use stream::{StoredTiles, Stream, creation, tampered};

@@ -19,8 +19,7 @@ mod producers;
 mod report;
 mod rows;
 
-use std::collections::BTreeMap;
-
+use crate::author::LastSeqs;
 use crate::error::{Finding, FindingKind, LogError};
 use crate::keys::{KeyHistory, Revoked};
 use crate::log::stream::{PAGE_ROWS, Placed, Tip, finding, place, tampered};
@@ -104,10 +103,7 @@ struct Pass<'a, S> {
     missing: Ranges,
     absent: u64,
     erased: producers::Erased,
-    /// Last number of each producer's key, by its hash.
-    authors: BTreeMap<Digest, u64>,
-    /// Some producers' numbers were not compared: there are too many keys.
-    authors_untracked: bool,
+    authors: LastSeqs,
     /// A wrong node or segment row: told only when the entries themselves are in order.
     cache_fault: Option<Finding>,
     /// Revocations that the pass before this one found, and how many checkpoints each took back.
@@ -178,8 +174,7 @@ impl<'a, S: Store> Pass<'a, S> {
             missing: Ranges::default(),
             absent: 0,
             erased: producers::Erased::default(),
-            authors: BTreeMap::new(),
-            authors_untracked: false,
+            authors: LastSeqs::default(),
             cache_fault: None,
             revoked: Vec::new(),
             discounted: Vec::new(),

@@ -7,11 +7,14 @@ mod support;
 #[path = "support/world.rs"]
 mod world;
 
+use secure_log::author;
 use secure_log::encode::encode_cosignature;
+use secure_log::error::LogError;
 use secure_log::note::{VerifierKey, cosignature_message, note_line};
 use secure_log::policy::Policy;
 use secure_log::signer::Algorithm::Ed25519;
 use secure_log::store::{Row, RowKind, Want};
+use secure_log::types::NewEvent;
 use secure_log::verify::{Report, Signers, Trust};
 use support::{FixedKey, ORIGIN, WITNESS};
 use world::{Shared, event, events, log, pinned, stream};
@@ -142,4 +145,40 @@ fn nobody_pinned_is_said_twice() {
     let report = writer.verify(&stream(), &trust).unwrap();
     assert!(report.trust_basis.starts_with("keystore:"), "{}", report.trust_basis);
     assert!(report.notes.iter().any(|note| note.contains("nobody pinned")), "{:?}", report.notes);
+}
+
+/// An ed25519 key from a number; only a test may do that.
+fn numbered(number: usize) -> FixedKey {
+    let mut seed = [5; 32];
+    seed[..8].copy_from_slice(&number.to_le_bytes());
+    FixedKey::Ed25519(ed25519_dalek::SigningKey::from_bytes(&seed))
+}
+
+#[test]
+fn more_producers_than_are_followed_are_told_in_the_report_and_still_held_to_their_numbers_by_the_log() {
+    let store = Shared::default();
+    let mut writer = log(&store);
+    let sign = |number: usize, author_seq| {
+        let new = NewEvent { payload: None, encoding: None, ..event("") };
+        author::sign(new, ORIGIN, author_seq, &numbered(number)).unwrap()
+    };
+    let all: Vec<NewEvent> = (0..=author::TRACKED).map(|number| sign(number, 5)).collect();
+    writer.append_batch(&stream(), &all, Want::Synced).unwrap();
+    let replayed = |trust: &Trust| {
+        let report = log(&store).verify(&stream(), trust).unwrap();
+        assert_eq!(report.finding, None);
+        report.notes.iter().any(|note| note.contains("replay"))
+    };
+    let mut trust = pinned(Ed25519);
+    trust.require_author = true;
+    assert!(replayed(&trust));
+    trust.authors = (0..=author::TRACKED).map(|number| numbered(number).vkey("producer")).collect();
+    assert!(!replayed(&trust), "those that are listed are followed, however many");
+    for instance in [&mut writer, &mut log(&store)] {
+        for number in [0, author::TRACKED - 1, author::TRACKED] {
+            assert!(matches!(instance.append(&stream(), sign(number, 5)), Err(LogError::Untrusted(_))), "{number}");
+        }
+    }
+    writer.append(&stream(), sign(author::TRACKED, 6)).unwrap();
+    assert!(matches!(writer.append(&stream(), sign(author::TRACKED, 6)), Err(LogError::Untrusted(_))));
 }

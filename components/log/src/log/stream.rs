@@ -7,8 +7,9 @@
 //!
 //! Memory is independent of the stream's length: a frontier, a few hashes, the window of idempotency keys.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 
+use crate::author::LastSeqs;
 use crate::encode::{DecodeError, decode_entry, decode_uint};
 use crate::error::{Finding, FindingKind, LogError};
 use crate::keys::KeyHistory;
@@ -35,8 +36,8 @@ pub(crate) struct Stream {
     pub certified: bool,
     /// Idempotency keys of the window; absent until the first event with a key.
     pub recent: Option<Recent>,
-    /// Greatest `author-seq` per public key; absent until the first signed event.
-    pub authors: Option<BTreeMap<Vec<u8>, u64>>,
+    /// Last `author-seq` of producers' keys; absent until the first signed event.
+    pub authors: Option<LastSeqs>,
     /// Ranges that `erased` entries of the tail name: their erasure may have been cut short.
     pub erasures: Vec<(u64, u64)>,
 }
@@ -356,7 +357,7 @@ impl Stream {
             durable_through: None,
             certified: true,
             recent: Some(Recent::default()),
-            authors: Some(BTreeMap::new()),
+            authors: Some(LastSeqs::default()),
             erasures: Vec::new(),
         }
     }
@@ -499,12 +500,12 @@ impl Stream {
 }
 
 /// Keeps the window of idempotency keys and the author numbers, as far as they are loaded.
-pub(crate) fn note_entry(recent: &mut Option<Recent>, authors: &mut Option<BTreeMap<Vec<u8>, u64>>, entry: &Entry) {
+pub(crate) fn note_entry(recent: &mut Option<Recent>, authors: &mut Option<LastSeqs>, entry: &Entry) {
     if let Some(recent) = recent {
         recent.push(entry.seqno, entry.event.idempotency_key.as_ref());
     }
     if let (Some(authors), Some(author)) = (authors, &entry.author) {
-        authors.insert(author.public_key.clone(), author.author_seq);
+        authors.note(author, false);
     }
 }
 

@@ -1,18 +1,13 @@
 //! What came from producers: payloads under their commitments, erasures, signatures over events.
 
-use sha2::{Digest as _, Sha256};
-
 use super::{Pass, Scope, Signers};
+use crate::author::{self, TRACKED};
 use crate::error::{FindingKind, LogError};
+use crate::log::absent;
 use crate::log::stream::{PAGE_ROWS, Placed, tampered};
-use crate::log::{absent, check_author};
-use crate::note::VerifierKey;
 use crate::payload;
 use crate::store::{RowKind, Store};
-use crate::types::{Digest, Entry};
-
-/// Producers' keys whose numbers are compared when the trust lists none: 4,096 of 40 bytes are 160 KiB and some.
-const MAX_AUTHORS: usize = 4096;
+use crate::types::Entry;
 
 /// Payloads that `erased` entries name, looked at again.
 #[derive(Default)]
@@ -81,23 +76,14 @@ impl<S: Store> Pass<'_, S> {
                 false => Ok(()),
             };
         };
-        let accepted = |vkey: &VerifierKey| {
-            vkey.key().public_key().algorithm().as_str() == author.algorithm
-                && vkey.key().public_key().encoded() == author.public_key
-        };
-        let listed = self.trust.authors.iter().any(accepted);
+        let listed = self.trust.authors.iter().any(|vkey| author::is_by(author, vkey));
         if !self.trust.authors.is_empty() && !listed {
             return wrong("signed by a producer that is not among the accepted".into());
         }
-        let who = Digest(Sha256::digest(&author.public_key).into());
-        let before = self.authors.get(&who).copied();
-        if let Err(error) = check_author(self.origin, author, &entry.event, before) {
+        if let Err(error) = author::check(self.origin, author, &entry.event, self.authors.get(&author.public_key)) {
             return wrong(error.to_string());
         }
-        match listed || before.is_some() || self.authors.len() < MAX_AUTHORS {
-            true => drop(self.authors.insert(who, author.author_seq)),
-            false => self.authors_untracked = true,
-        }
+        self.authors.note(author, listed);
         Ok(())
     }
 
@@ -120,9 +106,9 @@ impl<S: Store> Pass<'_, S> {
         if self.erased.unread {
             notes.push("erased entries name so much that not all of it was looked for in the store".into());
         }
-        if self.authors_untracked {
+        if self.authors.is_incomplete() {
             notes.push(format!(
-                "more than {MAX_AUTHORS} producers' keys and none listed: signatures were checked, but a replay of an \
+                "more than {TRACKED} producers' keys and none listed: signatures were checked, but a replay of an \
                  event by one of the later keys would not be found"
             ));
         }
