@@ -176,6 +176,9 @@ fn frozen_notes_verify_under_their_frozen_keys() {
         let note = secure_log::note::Note::parse(signed["note"].as_str().unwrap()).unwrap();
         assert_eq!(note.verify(&[vkey]), Ok(vec![0]), "{}", signed["algorithm"]);
     }
+    let attest = &notes["attest"];
+    let vkey: VerifierKey = attest["vkey"].as_str().unwrap().parse().unwrap();
+    assert!(vkey.key().public_key().verify(&unhex(&attest["message"]), &unhex(&attest["signature"])));
 }
 
 fn read(file: &str) -> Value {
