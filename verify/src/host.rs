@@ -271,6 +271,9 @@ exports! {
         call_verify = verify(stream: &str, trust: &Trust) -> Logged<wit::Report>;
         call_read_checkpoint = read_checkpoint(stream: &str, size: Option<u64>) -> Logged<String>;
         call_verifier_key = verifier_key(identity: &str, stream: &str) -> Logged<String>;
+        call_attest_key = attest_key(identity: &str, stream: &str, attestation: &[u8]) -> Logged<AppendResult>;
+        call_rotate_key = rotate_key(stream: &str, old: &str, new: &str, attestation: Option<&[u8]>) -> Logged<AppendResult>;
+        call_revoke_key = revoke_key(stream: &str, identity: &str, vkey: &str, from: u64, reason: &str) -> Logged<AppendResult>;
         call_add_cosignature = add_cosignature(id: &SegmentId, lines: &[String], vkeys: &[String]) -> Logged<u32>;
     }
 }

@@ -19,6 +19,7 @@ mod endpoint;
 mod events;
 mod expect;
 mod host;
+mod keylife;
 mod ledger;
 mod plan;
 mod report;

@@ -68,7 +68,7 @@ type Step<'a> = fn(&mut Run<'a>) -> Result<String>;
 pub fn run<'a>(report: &mut Report, stack: &'a Stack, site: &'a Site, stream: &str) -> Result<()> {
     let log = stack.start(site)?;
     let mut run = Run { stack, site, log, stream: stream.to_owned(), head: None, pin: String::new() };
-    let steps: [(&str, Step<'a>); 20] = [
+    let steps: [(&str, Step<'a>); 21] = [
         ("before open", Run::before_open),
         ("open", Run::open),
         ("create-stream", Run::create_stream),
@@ -86,6 +86,7 @@ pub fn run<'a>(report: &mut Report, stack: &'a Stack, site: &'a Site, stream: &s
         ("consistency proofs", Run::consistency_proofs),
         ("verify", Run::verify),
         ("another key is refused", Run::another_key),
+        ("key life", Run::key_life),
         ("reopen", Run::reopen),
         ("erase-payload", Run::erase_payload),
         ("bad input", Run::bad_input),
@@ -450,6 +451,11 @@ impl Run<'_> {
         let elsewhere = self.log.verifier_key(&self.site.identity(), &format!("{}-implicit", self.stream))?.works()?;
         self.log.verify(&self.stream, &trust(&elsewhere))?.fails("untrusted")?;
         Ok("finding wrong-key, signing again untrusted; a policy without this origin is untrusted".into())
+    }
+
+    fn key_life(&mut self) -> Result<String> {
+        let other = format!("other-{}", self.site.algorithm());
+        crate::keylife::run(&mut self.log, &format!("{}-keys", self.stream), &self.site.identity(), &other)
     }
 
     fn reopen(&mut self) -> Result<String> {

@@ -5,7 +5,7 @@ use secure_log::signer::{Keystore, PublicKey};
 use secure_log::types::StreamId;
 use secure_log_bindings::convert;
 use secure_log_bindings::export::log::checkpoint::{Guest, SignedSegment};
-use secure_log_bindings::types::{LogError, Report, SegmentId, Trust};
+use secure_log_bindings::types::{AppendResult, LogError, Report, SegmentId, Trust};
 
 use crate::keystore::{ImportedKey, ImportedKeystore};
 use crate::{Component, with_log};
@@ -15,6 +15,39 @@ impl Guest for Component {
         with_log(|log| {
             let stream = StreamId::try_from(id.stream_id.as_str())?;
             Ok(log.sign_segment(&key(&identity)?, &stream, id.number)?.into())
+        })
+    }
+
+    fn attest_key(identity: String, stream_id: String, attestation: Vec<u8>) -> Result<AppendResult, LogError> {
+        with_log(|log| {
+            let stream = StreamId::try_from(stream_id.as_str())?;
+            Ok(log.attest_key(&key(&identity)?, &stream, &attestation)?.into())
+        })
+    }
+
+    fn rotate_key(
+        stream_id: String,
+        old_identity: String,
+        new_identity: String,
+        attestation: Option<Vec<u8>>,
+    ) -> Result<AppendResult, LogError> {
+        with_log(|log| {
+            let stream = StreamId::try_from(stream_id.as_str())?;
+            let (old, new) = (key(&old_identity)?, key(&new_identity)?);
+            Ok(log.rotate_key(&stream, &old, &new, attestation.as_deref())?.into())
+        })
+    }
+
+    fn revoke_key(
+        stream_id: String,
+        identity: String,
+        vkey: String,
+        from_seqno: u64,
+        reason: String,
+    ) -> Result<AppendResult, LogError> {
+        with_log(|log| {
+            let stream = StreamId::try_from(stream_id.as_str())?;
+            Ok(log.revoke_key(&stream, &key(&identity)?, &vkey, from_seqno, &reason)?.into())
         })
     }
 

@@ -5,13 +5,17 @@
 //! | `SECURE_LOG_NAME` | a lower-case DNS name with a dot; absent: a random local name |
 //! | `SECURE_LOG_BOOT_ID` | 32 hex digits, also as a UUID; absent: zero |
 //! | `SECURE_LOG_HEAD_FILE` | path prefix of the remembered heads; absent: none are remembered |
+//! | `SECURE_LOG_AUTHORS` | path of the list of producers whose signatures streams demand; absent: none are demanded |
 //! | `SECURE_LOG_HEAD_ADOPT` | `1`: accept, once, a signed stream without a remembered head; `0` or absent: do not |
 //!
 //! A variable that is set but not of its form, empty included, is `invalid`: a protection is never off by a
 //! slip of the pen.
 
 use std::env::{VarError, var};
+use std::fs::File;
+use std::io::Read as _;
 
+use secure_log::author::{Demand, MAX_DEMAND};
 use secure_log::error::Invalid;
 use secure_log::log::{Config, Heads};
 use secure_log::types::{LogName, quote};
@@ -47,7 +51,9 @@ fn from_lookup(lookup: impl Fn(&str) -> Result<Option<String>, Invalid>) -> Resu
     if adopt_heads && heads.is_none() {
         return Err(Invalid("SECURE_LOG_HEAD_ADOPT=1 needs SECURE_LOG_HEAD_FILE".into()));
     }
-    let config = Config { name, boot_id: boot_id.unwrap_or_default(), adopt_heads };
+    let authors = parsed("SECURE_LOG_AUTHORS")?.map(|variable| variable.parse(demand)).transpose()?;
+    let authors = authors.unwrap_or_default();
+    let config = Config { name, boot_id: boot_id.unwrap_or_default(), adopt_heads, authors };
     Ok((config, heads.map(|heads| Box::new(heads) as Box<dyn Heads>)))
 }
 
@@ -72,6 +78,16 @@ fn boot_id(text: &str) -> Result<[u8; 16], Invalid> {
         return Err(bad());
     }
     u128::from_str_radix(&digits, 16).map(u128::to_be_bytes).map_err(|_| bad())
+}
+
+/// The list in the file at this path.
+fn demand(path: &str) -> Result<Demand, Invalid> {
+    let bad = |why: String| Invalid(format!("file {}: {why}", quote(path)));
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(MAX_DEMAND as u64 + 1).read_to_end(&mut bytes));
+    read.map_err(|error| bad(error.to_string()))?;
+    let text = String::from_utf8(bytes).map_err(|error| bad(error.to_string()))?;
+    Demand::parse(&text).map_err(|error| bad(error.0))
 }
 
 fn switch(text: &str) -> Result<bool, Invalid> {
@@ -128,9 +144,31 @@ mod tests {
             ("SECURE_LOG_HEAD_ADOPT", "yes"),
             ("SECURE_LOG_HEAD_ADOPT", ""),
             ("SECURE_LOG_HEAD_ADOPT", "1"),
+            ("SECURE_LOG_AUTHORS", ""),
+            ("SECURE_LOG_AUTHORS", "/no/such/file"),
         ] {
             let error = with(&[(name, value)]).err().unwrap();
             assert!(error.0.contains(name), "{name}={value:?}: {error}");
         }
+    }
+
+    #[test]
+    fn producers_are_demanded_as_their_file_says_and_a_file_that_says_nothing_is_refused() {
+        let path = std::env::temp_dir().join(format!("secure-log-authors-{}", std::process::id()));
+        let text = path.to_str().unwrap();
+        let vkey = "till-7+3cb853ed+Af6Xr+G62c6sbkYLs3lPp+x7yxrx1hbxD3bGdBzgU3/V";
+        let read = |content: &str| {
+            std::fs::write(&path, content).unwrap();
+            with(&[("SECURE_LOG_AUTHORS", text)]).map(|(config, _)| config.authors)
+        };
+        let key: Result<secure_log::note::VerifierKey, _> = vkey.parse();
+        let demand = read(&format!("payments {}\n", key.clone().unwrap())).unwrap();
+        assert_eq!(demand.keys(&"payments".try_into().unwrap()), [key.unwrap()]);
+        assert!(demand.keys(&"other".try_into().unwrap()).is_empty());
+        for nothing in ["", "# nobody\n", "payments\n"] {
+            let error = read(nothing).err().unwrap();
+            assert!(error.0.contains("SECURE_LOG_AUTHORS") && error.0.contains(text), "{error}");
+        }
+        std::fs::remove_file(&path).unwrap();
     }
 }

@@ -155,6 +155,16 @@ pub fn decode_cosignature(bytes: &[u8]) -> Result<(u64, String), DecodeError> {
     Ok((segment, line.to_owned()))
 }
 
+/// The bytes the first key signs with its attestation (wit/FORMAT.md section 9):
+/// `"secure-log/attest/v1\n" || CBOR [origin, seqno, prev-entry-hash, vkey, attestation]`.
+pub fn attest_message(origin: &str, seqno: u64, prev: &Digest, vkey: &str, attestation: &[u8]) -> Vec<u8> {
+    let mut message = b"secure-log/attest/v1\n".to_vec();
+    message.extend(canonical(|e| {
+        e.array(5)?.str(origin)?.u64(seqno)?.bytes(&prev.0)?.str(vkey)?.bytes(attestation).map(drop)
+    }));
+    message
+}
+
 /// The bytes both keys sign in a rotation (format.md section 8):
 /// `"secure-log/rotate/v1\n" || CBOR [origin, seqno, prev-entry-hash, old-vkey, new-vkey, attestation/null]`.
 pub fn rotate_message(

@@ -66,7 +66,7 @@ pub enum FindingKind {
     Truncated,
     /// Two histories: another root at a size already vouched for.
     Forked,
-    /// A checkpoint signed by a key the policy does not name.
+    /// A checkpoint, rotation, revocation or attestation by a key that policy and rotations do not authorise there.
     WrongKey,
     /// A payload that does not open its commitment.
     PayloadAltered,

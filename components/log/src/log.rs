@@ -2,7 +2,8 @@
 //!
 //! Not here: the verdict on a whole stream (`verify`), canonical bytes (`encode`), hashing (`merkle`).
 //! The submodules each hold one part of [`Log`]: `stream` the state kept in memory, `draft` how rows of an
-//! append are made, `append`, `read`, `seal` (segments), `sign` (checkpoints), `erase`, `proof`, `verdict`.
+//! append are made, `append`, `read`, `seal` (segments), `sign` (checkpoints), `rotate` (the life of keys), `erase`,
+//! `proof`, `verdict`.
 //!
 //! Cost of an append or batch in the steady state: one store call (synced: one sync), two hashes a payload
 //! byte once each (commitment, and the entry that holds it), about two node hashes an entry.
@@ -12,6 +13,7 @@ mod draft;
 mod erase;
 mod proof;
 mod read;
+mod rotate;
 mod seal;
 mod sign;
 pub(crate) mod stream;
@@ -25,7 +27,6 @@ use crate::merkle;
 use crate::note::{Checkpoint, Note};
 use crate::store::{RowKind, Store, StoreError};
 use crate::types::{LogName, StreamId};
-pub(crate) use append::check_author;
 pub use proof::{verify_consistency_proof, verify_inclusion_proof};
 pub(crate) use read::{Ranges, absent};
 use stream::{StoredTiles, Stream, creation, tampered};

@@ -4,25 +4,31 @@
 //! Nothing is taken from the party that is verified: the origin comes from the caller's configuration, the
 //! keys from its trust. Faults are findings in the report; an error means that no verdict was reached.
 //!
+//! `checkpoints` judges the signed statements, `producers` payloads and author signatures, `report` is the answer.
+//!
 //! Cost: one store call a page of entries, checkpoints, cosignatures, segment and node rows; every stored
-//! byte of entries and payloads is hashed once, and about one node hash an entry. Memory: one page of each,
-//! a frontier, and the ranges of absent payloads (one item a separate range).
+//! byte of entries and payloads is hashed once, and about one node hash an entry. Rows whose payload an `erased`
+//! entry names are looked at once more. A stream that takes back checkpoints of a revoked key is passed over twice,
+//! for the revocation stands behind them: the first pass finds it, the second counts without them.
+//!
+//! Memory: one page of each, a frontier, the bounded history of keys, and the ranges of absent payloads (one item
+//! a separate range).
 
+mod checkpoints;
+mod producers;
 mod report;
 mod rows;
 
-use std::collections::BTreeMap;
-
+use crate::author::LastSeqs;
 use crate::error::{Finding, FindingKind, LogError};
-use crate::log::RememberedHead;
+use crate::keys::{KeyHistory, Revoked};
 use crate::log::stream::{PAGE_ROWS, Placed, Tip, finding, place, tampered};
-use crate::log::{Ranges, absent, check_author};
+use crate::log::{Ranges, RememberedHead};
 use crate::merkle;
-use crate::note::{Note, NoteError, SignatureLine, VerifiedCheckpoint, VerifierKey};
-use crate::payload;
-use crate::store::{Row, RowKind, Store, StoreError, Want};
-use crate::types::{Detail, Digest, Entry, Seal, StreamId};
-pub use report::{Range, Report, SignerRange, Signers, Trust};
+use crate::note::{Checkpoint, Note, VerifierKey};
+use crate::store::{RowKind, Store, StoreError, Want};
+use crate::types::{Detail, Digest, StreamId};
+pub use report::{Range, Report, RevokedKey, SignerRange, Signers, Trust};
 use rows::Rows;
 
 /// The end of the stream as the verifying instance knows it already.
@@ -39,13 +45,13 @@ pub struct Known {
 pub enum Scope {
     /// All of it.
     Everything,
-    /// Without cosignatures and remembered head.
+    /// Without cosignatures and remembered head: of a revoked key then nothing counts as witnessed.
     Checkpoints,
-    /// Up to this segment's checkpoint.
+    /// Up to this segment's checkpoint: of revocations after it nothing is known.
     Segment(u64),
 }
 
-/// Notes in a report, at most: a store can not make it grow without bound.
+/// Notes about single rows in a report: a store can not make it grow without bound.
 const MAX_NOTES: usize = 100;
 
 /// Verifies a stream in a store. `origin` is what entry 0 and every checkpoint must say.
@@ -63,14 +69,19 @@ pub fn stream<S: Store>(
     scope: Scope,
 ) -> Result<Report, LogError> {
     let mut pass = Pass::new(store, id, origin, trust, head, known, scope)?;
-    match pass.run() {
-        Ok(()) => {}
-        Err(LogError::Tampered(found) | LogError::Rollback(found)) => pass.report.finding = Some(found),
-        Err(LogError::Store(StoreError::Corrupt(why))) => {
-            let seqno = pass.tip.size();
-            pass.report.finding = Some(finding(id, (seqno, seqno), FindingKind::EntryAltered, why));
-        }
-        Err(error) => return Err(error),
+    pass.judge()?;
+    let revoked = pass.tip.keys.revoked().to_vec();
+    let takes_back = |revoked: &Revoked| revoked.from_seqno < revoked.until;
+    if pass.report.finding.is_some() || !revoked.iter().any(takes_back) {
+        return Ok(pass.into_report());
+    }
+    let mut pass = Pass::new(store, id, origin, trust, head, known, scope)?;
+    pass.discounted = vec![0; revoked.len()];
+    pass.revoked = revoked;
+    pass.judge()?;
+    if pass.report.finding.is_none() && pass.tip.keys.revoked() != pass.revoked {
+        let why = "the store gave other revocations a moment ago";
+        pass.report.finding = Some(finding(id, (0, pass.tip.size().max(1) - 1), FindingKind::Forked, why));
     }
     Ok(pass.into_report())
 }
@@ -83,7 +94,6 @@ struct Pass<'a, S> {
     head: Option<&'a RememberedHead>,
     known: Option<Known>,
     scope: Scope,
-    log_keys: Vec<VerifierKey>,
     tip: Tip,
     checkpoints: Rows,
     cosignatures: Rows,
@@ -92,10 +102,20 @@ struct Pass<'a, S> {
     /// Absent payloads that no `erased` entry has named yet.
     missing: Ranges,
     absent: u64,
-    authors: BTreeMap<Vec<u8>, u64>,
+    erased: producers::Erased,
+    authors: LastSeqs,
     /// A wrong node or segment row: told only when the entries themselves are in order.
     cache_fault: Option<Finding>,
+    /// Revocations that the pass before this one found, and how many checkpoints each took back.
+    revoked: Vec<Revoked>,
+    discounted: Vec<u64>,
+    /// Entries under the last verified checkpoint, and under the last that counts.
+    verified_size: u64,
     signed_size: u64,
+    /// Last segment with a checkpoint, by the store's word; asked when it matters.
+    last_signed: Option<u64>,
+    signers_left_out: u64,
+    notes_left_out: u64,
     report: Report,
 }
 
@@ -109,13 +129,18 @@ impl<'a, S: Store> Pass<'a, S> {
         known: Option<Known>,
         scope: Scope,
     ) -> Result<Pass<'a, S>, LogError> {
-        let (log_keys, trust_basis) = match &trust.signers {
+        let (log_keys, trust_basis): (Vec<VerifierKey>, String) = match &trust.signers {
             Signers::Policy(policy) => {
                 let keys: Vec<VerifierKey> = policy.log_keys(origin).into_iter().cloned().collect();
-                if keys.is_empty() {
-                    return Err(LogError::Untrusted(format!("the policy has no log line for {origin}")));
-                }
-                let basis = format!("policy: {} log key(s), {} witness(es)", keys.len(), policy.witnesses().len());
+                let witnesses = policy.witnesses().len();
+                let basis = match keys.len() {
+                    0 => return Err(LogError::Untrusted(format!("the policy has no log line for {origin}"))),
+                    1 => format!("policy: the log's first key, {witnesses} witness(es)"),
+                    many => format!(
+                        "policy: {many} keys, of which the one that signs first is the log's first key, \
+                         {witnesses} witness(es)"
+                    ),
+                };
                 (keys, basis)
             }
             Signers::Keystore { identity, key } => {
@@ -132,8 +157,7 @@ impl<'a, S: Store> Pass<'a, S> {
             head: if scope == Scope::Everything { head } else { None },
             known,
             scope,
-            log_keys,
-            tip: Tip::empty(),
+            tip: Tip { keys: KeyHistory::pinned(log_keys), ..Tip::empty() },
             checkpoints: rows(RowKind::Checkpoint),
             cosignatures: rows(RowKind::Cosignature),
             segments: rows(RowKind::Segment),
@@ -149,9 +173,16 @@ impl<'a, S: Store> Pass<'a, S> {
             .map(rows),
             missing: Ranges::default(),
             absent: 0,
-            authors: BTreeMap::new(),
+            erased: producers::Erased::default(),
+            authors: LastSeqs::default(),
             cache_fault: None,
+            revoked: Vec::new(),
+            discounted: Vec::new(),
+            verified_size: 0,
             signed_size: 0,
+            last_signed: None,
+            signers_left_out: 0,
+            notes_left_out: 0,
             report: Report {
                 stream_id: id.clone(),
                 origin: origin.to_owned(),
@@ -167,11 +198,28 @@ impl<'a, S: Store> Pass<'a, S> {
                 sealed: None,
                 open_tail: None,
                 signers: Vec::new(),
+                rotations: 0,
+                current_key: None,
+                revoked: Vec::new(),
                 head_checked: false,
                 notes: Vec::new(),
                 finding: None,
             },
         })
+    }
+
+    /// Runs, and turns what is the log's fault into the finding of the report.
+    fn judge(&mut self) -> Result<(), LogError> {
+        match self.run() {
+            Ok(()) => {}
+            Err(LogError::Tampered(found) | LogError::Rollback(found)) => self.report.finding = Some(found),
+            Err(LogError::Store(StoreError::Corrupt(why))) => {
+                let seqno = self.tip.size();
+                self.report.finding = Some(finding(self.id, (seqno, seqno), FindingKind::EntryAltered, why));
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
 
     fn run(&mut self) -> Result<(), LogError> {
@@ -218,63 +266,17 @@ impl<'a, S: Store> Pass<'a, S> {
         self.compare_heads(placed.hash)?;
         match &placed.entry.event.detail {
             Some(Detail::SegmentSealed(seal)) => self.seal(seal),
-            Some(Detail::Erased { ranges, .. }) => {
-                ranges.iter().for_each(|range| self.missing.remove(*range));
-                Ok(())
+            Some(Detail::Erased { ranges, .. }) => self.erased(ranges),
+            Some(Detail::KeyRotated { .. }) if self.verified_size != self.tip.sealed_size => {
+                let range = (self.verified_size, self.tip.sealed_size.max(1) - 1);
+                let why = format!("the key was rotated by entry {seqno} before these sealed entries were signed");
+                Err(LogError::Tampered(finding(self.id, range, FindingKind::CheckpointMissing, why)))
             }
-            Some(
-                Detail::KeyAttested { .. }
-                | Detail::KeyRotated { .. }
-                | Detail::KeyRevoked { .. }
-                | Detail::KeyEpoch { .. }
-                | Detail::KeyDestroyed { .. },
-            ) => {
+            Some(Detail::KeyEpoch { .. } | Detail::KeyDestroyed { .. }) => {
                 let event_type = placed.entry.event.event_type.as_str();
                 Err(LogError::Unsupported(format!("{} entry {seqno}: {event_type} entries", self.id)))
             }
             _ => Ok(()),
-        }
-    }
-
-    fn payload(&mut self, placed: &Placed) -> Result<(), LogError> {
-        let altered = |why| Err(tampered(self.id, placed.entry.seqno, FindingKind::PayloadAltered, why));
-        match (&placed.entry.event.payload, &placed.payload) {
-            (None, Some(_)) => altered("a payload where none was logged"),
-            (Some(reference), Some(stored)) if payload::open(reference, stored).is_none() => {
-                altered("the payload does not open its commitment")
-            }
-            _ => {
-                if absent(placed) {
-                    self.missing.add(placed.entry.seqno);
-                    self.absent += 1;
-                }
-                Ok(())
-            }
-        }
-    }
-
-    fn author(&mut self, entry: &Entry) -> Result<(), LogError> {
-        let wrong = |why: String| Err(tampered(self.id, entry.seqno, FindingKind::AuthorWrong, why));
-        let Some(author) = &entry.author else {
-            return match self.trust.require_author && entry.event.detail.is_none() {
-                true => wrong("the trust demands a producer's signature".into()),
-                false => Ok(()),
-            };
-        };
-        let accepted = |vkey: &VerifierKey| {
-            vkey.key().public_key().algorithm().as_str() == author.algorithm
-                && vkey.key().public_key().encoded() == author.public_key
-        };
-        if !self.trust.authors.is_empty() && !self.trust.authors.iter().any(accepted) {
-            return wrong("signed by a producer that is not among the accepted".into());
-        }
-        let before = self.authors.get(&author.public_key).copied();
-        match check_author(self.origin, author, &entry.event, before) {
-            Ok(()) => {
-                self.authors.insert(author.public_key.clone(), author.author_seq);
-                Ok(())
-            }
-            Err(error) => wrong(error.to_string()),
         }
     }
 
@@ -285,6 +287,13 @@ impl<'a, S: Store> Pass<'a, S> {
             self.cache_wrong(format!("node{height} row {index} is not the hash of its leaves"));
         }
         Ok(())
+    }
+
+    fn note(&mut self, text: String) {
+        match self.report.notes.len() < MAX_NOTES {
+            true => self.report.notes.push(text),
+            false => self.notes_left_out += 1,
+        }
     }
 
     /// The fault of a cached row, kept until the entries have been judged; the first one counts.
@@ -305,103 +314,6 @@ impl<'a, S: Store> Pass<'a, S> {
                 return Err(LogError::Rollback(finding(self.id, (0, size - 1), FindingKind::RolledBack, why)));
             }
             self.report.head_checked = true;
-        }
-        Ok(())
-    }
-
-    fn seal(&mut self, seal: &Seal) -> Result<(), LogError> {
-        let row = self.segments.next(self.store)?;
-        if row.is_none_or(|row| row.index != seal.segment || row.body != crate::encode::encode_uint(seal.last_seqno)) {
-            self.cache_wrong(format!("the row of segment {} is not the number of its seal", seal.segment));
-        }
-        let range = (seal.first_seqno, seal.last_seqno);
-        match self.checkpoints.next(self.store)? {
-            None => Ok(()),
-            Some(row) if row.index != seal.segment => {
-                let why = format!("of segment {}, though segment {} has one", seal.segment, row.index);
-                Err(LogError::Tampered(finding(self.id, range, FindingKind::CheckpointMissing, why)))
-            }
-            Some(row) => self.checkpoint(seal, &row),
-        }
-    }
-
-    fn checkpoint(&mut self, seal: &Seal, row: &Row) -> Result<(), LogError> {
-        let size = self.tip.size();
-        let fault = |kind, why: String| Err(LogError::Tampered(finding(self.id, (0, size - 1), kind, why)));
-        let note = match std::str::from_utf8(&row.body).map_err(|error| error.to_string()) {
-            Ok(text) => Note::parse(text).map_err(|error| error.to_string()),
-            Err(why) => Err(why),
-        };
-        let note = match note {
-            Ok(note) => note,
-            Err(why) => return fault(FindingKind::CheckpointForged, why),
-        };
-        let verified = match VerifiedCheckpoint::open(&note, self.origin, &self.log_keys) {
-            Ok(verified) => verified,
-            Err(error @ NoteError::NoKnownKey) => return fault(FindingKind::WrongKey, error.to_string()),
-            Err(error) => return fault(FindingKind::CheckpointForged, error.to_string()),
-        };
-        let checkpoint = verified.checkpoint();
-        if checkpoint.size != size {
-            let kind = match checkpoint.size {
-                // The checkpoint of an earlier segment, in the place of this one's.
-                signed if signed <= self.signed_size => FindingKind::CheckpointForged,
-                signed if signed > size => FindingKind::EntryMissing,
-                _ => FindingKind::EntryInserted,
-            };
-            return fault(kind, format!("segment {} was signed at {} entries", seal.segment, checkpoint.size));
-        }
-        if checkpoint.root != self.tip.frontier.root() {
-            return fault(FindingKind::RootMismatch, format!("the entries are not those that were signed at {size}"));
-        }
-        self.report.checkpoints += 1;
-        let first = self.signed_size;
-        self.signed_size = size;
-        for key in verified.signed_by().iter().filter_map(|index| self.log_keys.get(*index)) {
-            let vkey = key.to_string();
-            match self.report.signers.iter_mut().find(|signer| signer.vkey == vkey && signer.last_seqno + 1 == first) {
-                Some(signer) => {
-                    signer.last_seqno = size - 1;
-                    signer.checkpoints += 1;
-                }
-                None => {
-                    let range = SignerRange { vkey, first_seqno: first, last_seqno: size - 1, checkpoints: 1 };
-                    self.report.signers.push(range);
-                }
-            }
-        }
-        if self.scope == Scope::Everything { self.cosigned(seal.segment, &verified) } else { Ok(()) }
-    }
-
-    fn cosigned(&mut self, segment: u64, verified: &VerifiedCheckpoint) -> Result<(), LogError> {
-        let Signers::Policy(policy) = &self.trust.signers else { return Ok(()) };
-        let mut cosigners: Vec<usize> = Vec::new();
-        while let Some(row) = self.cosignatures.peek(self.store)? {
-            let (of, line) = match crate::encode::decode_cosignature(&row.body) {
-                Ok((of, line)) => (of, SignatureLine::parse(&line)),
-                Err(_) => (segment, Err(NoteError::NoKnownKey)),
-            };
-            if of > segment {
-                break;
-            }
-            let index = row.index;
-            self.cosignatures.next(self.store)?;
-            let witnesses = policy.witnesses();
-            let checked = line.and_then(|line| verified.cosignatures(&[line], witnesses));
-            match checked {
-                Ok(by) if of == segment => cosigners.extend(by.into_iter().map(|(witness, _)| witness)),
-                _ if self.report.notes.len() < MAX_NOTES => {
-                    let note = format!("cosignature row {index} does not verify and is left out");
-                    self.report.notes.push(note);
-                }
-                _ => {}
-            }
-        }
-        cosigners.sort_unstable();
-        cosigners.dedup();
-        self.report.cosignatures += cosigners.len() as u64;
-        if policy.quorum_met(&cosigners) && policy.needs_witnesses() {
-            self.report.witnessed = Some((0, self.tip.size() - 1));
         }
         Ok(())
     }
@@ -428,7 +340,7 @@ impl<'a, S: Store> Pass<'a, S> {
         }
         if let Some(row) = self.checkpoints.next(self.store)? {
             let covered = std::str::from_utf8(&row.body).ok().and_then(|text| Note::parse(text).ok());
-            let covered = covered.and_then(|note| crate::note::Checkpoint::parse(note.text()).ok());
+            let covered = covered.and_then(|note| Checkpoint::parse(note.text()).ok());
             let covered = covered.map_or(size, |checkpoint| checkpoint.size);
             return match covered > size {
                 true => {
@@ -444,6 +356,7 @@ impl<'a, S: Store> Pass<'a, S> {
         if let Some(range) = self.missing.first() {
             return fault(range, FindingKind::PayloadMissing, "no erased entry names these payloads".into());
         }
+        self.leftover_cosignatures()?;
         let mut extra = self.segments.next(self.store)?;
         for rows in &mut self.nodes {
             if extra.is_none() {
@@ -475,9 +388,22 @@ impl<'a, S: Store> Pass<'a, S> {
         report.signed = range(0, self.signed_size);
         report.sealed = range(self.signed_size, sealed);
         report.open_tail = range(sealed.max(self.signed_size), size);
-        if self.scope == Scope::Everything && self.head.is_none() {
-            report.notes.push("no head is remembered: a return to an older state would not be found here".into());
-        }
+        report.rotations = self.tip.keys.rotations();
+        report.current_key = self.tip.keys.current().map(VerifierKey::to_string);
+        report.revoked = self
+            .tip
+            .keys
+            .revoked()
+            .iter()
+            .map(|key| RevokedKey {
+                vkey: key.vkey.clone(),
+                from_seqno: key.from_seqno,
+                seqno: key.seqno,
+                discounted: self.revoked.iter().position(|known| known == key).map_or(0, |at| self.discounted[at]),
+            })
+            .collect();
+        let notes = self.closing_notes();
+        self.report.notes.extend(notes);
         self.report
     }
 }

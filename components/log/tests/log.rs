@@ -6,12 +6,13 @@ mod support;
 #[path = "support/world.rs"]
 mod world;
 
+use secure_log::author;
 use secure_log::encode::encode_entry;
 use secure_log::error::{FindingKind, LogError};
 use secure_log::log::{Config, verify_consistency_proof, verify_inclusion_proof};
 use secure_log::signer::Algorithm;
 use secure_log::store::{MAX_BATCH_EVENTS, RowKind, StoreError, Want};
-use secure_log::types::{Author, Name, NewEvent, Severity, StreamId, Tier};
+use secure_log::types::{Name, NewEvent, Severity, StreamId, Tier};
 use support::{FixedKey, LOG_NAME, ORIGIN, STREAM};
 use world::{MemHeads, Shared, event, events, fill, log, log_with_heads, opened, pinned, stream};
 
@@ -475,26 +476,7 @@ fn a_producers_signature_is_checked_on_append_and_may_not_be_replayed() {
     let mut writer = log(&store);
     let producer = FixedKey::author();
     let signed = |number: u64, text: &str| {
-        let mut new = NewEvent { salt: Some([9; 16]), ..event(text) };
-        let reference = secure_log::payload::reference(
-            new.encoding.clone(),
-            &secure_log::payload::stored(&[9; 16], text.as_bytes()),
-        );
-        let event = secure_log::types::Event {
-            event_type: new.event_type.clone(),
-            severity: new.severity,
-            producer: new.producer.clone(),
-            payload: Some(reference.unwrap()),
-            detail: None,
-            idempotency_key: None,
-        };
-        new.author = Some(Author {
-            algorithm: "ecdsa-p256".into(),
-            public_key: secure_log::signer::Signer::public_key(&producer),
-            author_seq: number,
-            signature: producer.sign_note(&secure_log::encode::author_message(ORIGIN, number, &event)),
-        });
-        new
+        author::sign(NewEvent { salt: Some([9; 16]), ..event(text) }, ORIGIN, number, &producer).unwrap()
     };
     writer.append(&stream(), signed(1, "a")).unwrap();
     writer.append(&stream(), signed(5, "b")).unwrap();
@@ -507,4 +489,41 @@ fn a_producers_signature_is_checked_on_append_and_may_not_be_replayed() {
     assert_eq!(writer.verify(&stream(), &trust).unwrap().finding, None);
     writer.append(&stream(), event("unsigned")).unwrap();
     assert_eq!(writer.verify(&stream(), &trust).unwrap().finding.unwrap().kind, FindingKind::AuthorWrong);
+}
+
+#[test]
+fn a_stream_that_demands_its_producers_takes_no_unsigned_and_no_foreign_event() {
+    let store = Shared::default();
+    let (till, foreign) = (FixedKey::author(), FixedKey::seeded(Algorithm::EcdsaP256, 7));
+    let demand = format!("{STREAM} {}\n", till.vkey("till-7"));
+    let demand = author::Demand::parse(&demand).unwrap();
+    let mut log = opened(&store, None, Config { authors: demand.clone(), ..world::config() });
+    let signed = |key: &FixedKey, number| {
+        author::sign(NewEvent { salt: Some([9; 16]), ..event("x") }, ORIGIN, number, key).unwrap()
+    };
+    log.append(&stream(), signed(&till, 1)).unwrap();
+    let size = log.head(&stream()).unwrap().size;
+    let batch = |last: NewEvent| [signed(&till, 2), last];
+    for (bad, why) in [(event("x"), "does not bear"), (signed(&foreign, 3), "none of the keys")] {
+        match log.append_batch(&stream(), &batch(bad), Want::Synced) {
+            Err(LogError::Untrusted(told)) => assert!(told.contains("till-7") && told.contains(why), "{told}"),
+            other => panic!("{other:?}"),
+        }
+    }
+    let altered = NewEvent { severity: Severity::Alert, ..signed(&till, 3) };
+    assert!(matches!(log.append(&stream(), altered), Err(LogError::Untrusted(_))));
+    assert_eq!(log.head(&stream()).unwrap().size, size, "nothing of a refused batch was appended");
+    let elsewhere = StreamId::try_from("elsewhere").unwrap();
+    log.append(&elsewhere, event("unsigned")).unwrap();
+
+    // A server without that demand invents an event: the auditor who has the same list finds it.
+    let mut trust = pinned(Algorithm::Ed25519);
+    (trust.authors, trust.require_author) = (demand.keys(&stream()).to_vec(), true);
+    assert_eq!(log.verify(&stream(), &trust).unwrap().finding, None);
+    for invented in [event("unsigned"), signed(&foreign, 1)] {
+        let copy = store.deep_clone();
+        let seqno = world::log(&copy).append(&stream(), invented).unwrap().seqno;
+        let finding = world::log(&copy).verify(&stream(), &trust).unwrap().finding.unwrap();
+        assert_eq!((finding.kind, finding.first_seqno), (FindingKind::AuthorWrong, seqno));
+    }
 }

@@ -176,6 +176,9 @@ fn frozen_notes_verify_under_their_frozen_keys() {
         let note = secure_log::note::Note::parse(signed["note"].as_str().unwrap()).unwrap();
         assert_eq!(note.verify(&[vkey]), Ok(vec![0]), "{}", signed["algorithm"]);
     }
+    let attest = &notes["attest"];
+    let vkey: VerifierKey = attest["vkey"].as_str().unwrap().parse().unwrap();
+    assert!(vkey.key().public_key().verify(&unhex(&attest["message"]), &unhex(&attest["signature"])));
 }
 
 fn read(file: &str) -> Value {
@@ -187,7 +190,7 @@ fn unhex(text: &Value) -> Vec<u8> {
     (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
 }
 
-/// The rows of the frozen stream up to its second seal in a store, as they are after the erasure.
+/// The rows of the frozen stream in a store, as they are after the erasure.
 fn frozen_store() -> MemStore {
     let stream = read("stream.json");
     let id = StreamId::try_from(stream["stream_id"].as_str().unwrap()).unwrap();
@@ -205,16 +208,16 @@ fn frozen_store() -> MemStore {
     };
     let list =
         |value: &Value, body: fn(&Value) -> Vec<u8>| value.as_array().unwrap().iter().map(body).collect::<Vec<_>>();
-    add(RowKind::Entry, list(&stream["entries"], |entry| unhex(&entry["cbor"]))[..6].to_vec());
-    add(RowKind::Segment, list(&stream["rows"]["segment"], unhex)[..2].to_vec());
-    add(RowKind::Checkpoint, list(&stream["rows"]["checkpoint"], |note| note.as_str().unwrap().into())[..2].to_vec());
+    add(RowKind::Entry, list(&stream["entries"], |entry| unhex(&entry["cbor"])));
+    add(RowKind::Segment, list(&stream["rows"]["segment"], unhex));
+    add(RowKind::Checkpoint, list(&stream["rows"]["checkpoint"], |note| note.as_str().unwrap().into()));
     add(RowKind::Cosignature, list(&stream["rows"]["cosignature"], unhex));
     store.append(&rows, Want::Synced).unwrap();
     store
 }
 
 #[test]
-fn the_frozen_stream_verifies_up_to_its_second_checkpoint() {
+fn the_frozen_stream_verifies_from_its_first_key_to_its_last_checkpoint() {
     let notes = read("notes.json");
     let (genesis, witness) = (&notes["signed"][0]["vkey"], &notes["cosignature"]["vkey"]);
     let policy = format!("log {}\nwitness w1 {}\nquorum none\n", genesis.as_str().unwrap(), witness.as_str().unwrap());
@@ -229,9 +232,12 @@ fn the_frozen_stream_verifies_up_to_its_second_checkpoint() {
     };
     let report = verdict(&mut frozen_store(), &policy);
     assert_eq!(report.finding, None, "{report:#?}");
-    assert_eq!((report.entries, report.segments, report.checkpoints, report.cosignatures), (6, 2, 2, 1));
-    assert_eq!((report.erased, report.signed, report.open_tail), (1, Some((0, 5)), None));
-    assert_eq!(report.root.to_hex(), read("stream.json")["checkpoints"][1]["root"].as_str().unwrap());
+    assert_eq!((report.entries, report.segments, report.checkpoints, report.cosignatures), (11, 4, 4, 1));
+    assert_eq!((report.erased, report.signed, report.open_tail), (1, Some((0, 10)), None));
+    assert_eq!(report.root.to_hex(), read("stream.json")["checkpoints"][3]["root"].as_str().unwrap());
+    let signers: Vec<_> = report.signers.iter().map(|signer| (signer.last_seqno, signer.rotated_in)).collect();
+    assert_eq!((signers, report.rotations), (vec![(5, None), (10, Some(6))], 1));
+    assert_eq!((report.revoked[0].from_seqno, report.revoked[0].seqno, report.revoked[0].discounted), (6, 8, 0));
 
     let other = policy.replace(genesis.as_str().unwrap(), notes["signed"][1]["vkey"].as_str().unwrap());
     assert_eq!(verdict(&mut frozen_store(), &other).finding.map(|finding| finding.kind), Some(FindingKind::WrongKey));

@@ -338,6 +338,9 @@ impl From<verify::Report> for types::Report {
             sealed: report.sealed.map(range),
             open_tail: report.open_tail.map(range),
             signers: each(report.signers),
+            rotations: report.rotations,
+            current_key: report.current_key,
+            revoked: each(report.revoked),
             head_checked: report.head_checked,
             notes: report.notes,
             finding: report.finding.map(types::Finding::from),
@@ -352,7 +355,14 @@ impl From<verify::SignerRange> for types::SignerRange {
             first_seqno: range.first_seqno,
             last_seqno: range.last_seqno,
             checkpoints: range.checkpoints,
+            rotated_in: range.rotated_in,
         }
+    }
+}
+
+impl From<verify::RevokedKey> for types::RevokedKey {
+    fn from(key: verify::RevokedKey) -> Self {
+        types::RevokedKey { vkey: key.vkey, from_seqno: key.from_seqno, seqno: key.seqno, discounted: key.discounted }
     }
 }
 

@@ -1,18 +1,17 @@
 //! Appending: streams and the events of producers.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{HashMap, HashSet};
 
 use super::draft::{Draft, Moment};
 use super::stream::{Recent, Stream, Tip, each_entry, note_entry, place, tampered};
 use super::{AppendResult, BatchResult, Environment, Log, MAX_CONFLICTS};
-use crate::encode::author_message;
+use crate::author::{self, LastSeqs};
 use crate::error::{FindingKind, LogError};
-use crate::payload::{self, SALT_LEN};
-use crate::signer::{Algorithm, PublicKey};
+use crate::payload::SALT_LEN;
 use crate::store::{MAX_BATCH_EVENTS, Row, RowKind, Store, StoreError, Want};
 use crate::types::{
-    Author, DEFAULT_ENCODING, Entry, Event, IDEMPOTENCY_WINDOW, LogName, MAX_IDEMPOTENCY_KEY, MAX_TEXT, NewEvent,
-    RESERVED_PREFIX, Severity, StreamId, Tier, quote,
+    DEFAULT_ENCODING, Entry, IDEMPOTENCY_WINDOW, LogName, MAX_IDEMPOTENCY_KEY, MAX_TEXT, NewEvent, RESERVED_PREFIX,
+    Severity, StreamId, Tier, quote,
 };
 
 /// A draft cut loose from its stream, ready to be stored.
@@ -77,11 +76,13 @@ impl<S: Store, E: Environment> Log<S, E> {
     ///
     /// # Errors
     /// `Invalid` (the caller's events; nothing was changed), `StreamClosed`, `Conflict` after 16 lost races,
-    /// `Untrusted` for an author signature that does not verify, those of the store. After `Io` and
+    /// `Untrusted` for an author signature that does not verify or is not one that the stream demands
+    /// ([`super::Config::authors`]; it names the producer), those of the store. After `Io` and
     /// `Unavailable` the batch may have been stored: idempotency keys make a repeat safe.
     pub fn append_batch(&mut self, id: &StreamId, events: &[NewEvent], want: Want) -> Result<BatchResult, LogError> {
         self.ready()?;
         check_events(events)?;
+        events.iter().try_for_each(|event| self.config.authors.check(id, event))?;
         let urgent = events.iter().any(|event| event.severity <= Severity::Critical);
         let want = if urgent { Want::Synced } else { want };
         let mut salts = vec![0; SALT_LEN * events.len()];
@@ -96,16 +97,14 @@ impl<S: Store, E: Environment> Log<S, E> {
                 None => Some(log.new_stream(id, None)?),
             };
             let outcomes = log.outcomes(id, events)?;
-            if events.iter().any(|event| event.author.is_some()) {
-                log.load_authors(id)?;
-            }
+            let author_seqs = log.author_seqs(id, events)?;
             let moment = log.moment();
             let Some(stream) = created.as_ref().or_else(|| log.streams.get(id)) else { return Ok(None) };
             let mut draft = Draft::new(stream, moment, events.len());
             if created.is_some() {
                 draft.create()?;
             }
-            let results = draft_events(&mut draft, stream, events, &outcomes, &salts)?;
+            let results = draft_events(&mut draft, stream, events, &outcomes, &salts, author_seqs)?;
             let ready = Ready::from(draft);
             let stored = match created {
                 Some(stream) => log.write_new(stream, ready, want)?,
@@ -240,22 +239,36 @@ impl<S: Store, E: Environment> Log<S, E> {
         Ok(Some(AppendResult { seqno, entry_hash: placed.hash }))
     }
 
-    /// The first signed event after `open` reads the stream once: `author-seq` must increase over all of it.
-    fn load_authors(&mut self, id: &StreamId) -> Result<(), LogError> {
-        let Some(stream) = self.streams.get_mut(id) else { return Ok(()) };
-        if stream.authors.is_some() {
-            return Ok(());
+    /// The last number of each key that signs one of `events`. The first signed event after `open` reads the stream
+    /// once: `author-seq` must increase over all of it; so does, later, an event of a key beyond those that are kept.
+    fn author_seqs<'a>(&mut self, id: &StreamId, events: &'a [NewEvent]) -> Result<HashMap<&'a [u8], u64>, LogError> {
+        let mut found: HashMap<&[u8], u64> = HashMap::new();
+        let keys: Vec<&[u8]> = events
+            .iter()
+            .filter_map(|event| event.author.as_ref())
+            .map(|author| author.public_key.as_slice())
+            .collect();
+        let Some(stream) = self.streams.get_mut(id).filter(|_| !keys.is_empty()) else { return Ok(found) };
+        let kept = stream.authors.as_ref();
+        let missing = |key: &&[u8]| kept.is_none_or(|kept| kept.is_incomplete() && kept.get(key).is_none());
+        let asked: HashSet<&[u8]> = keys.iter().copied().filter(missing).collect();
+        if !asked.is_empty() {
+            let mut seqs = LastSeqs::default();
+            let read = each_entry(&mut self.store, id, (0, stream.tip.size()), false, |placed| {
+                if let Some(author) = &placed.entry.author {
+                    seqs.note(author, asked.contains(author.public_key.as_slice()));
+                }
+                Ok(())
+            });
+            if let Err(error) = read {
+                return Err(self.failed(error));
+            }
+            stream.authors = Some(seqs);
         }
-        let mut authors = Some(BTreeMap::new());
-        let read = each_entry(&mut self.store, id, (0, stream.tip.size()), false, |placed| {
-            note_entry(&mut None, &mut authors, &placed.entry);
-            Ok(())
-        });
-        if let Err(error) = read {
-            return Err(self.failed(error));
+        if let Some(kept) = &stream.authors {
+            found.extend(keys.into_iter().filter_map(|key| Some((key, kept.get(key)?))));
         }
-        stream.authors = authors;
-        Ok(())
+        Ok(found)
     }
 }
 
@@ -269,38 +282,25 @@ fn take_in(stream: &mut Stream, ready: Ready, want: Want) {
     }
 }
 
-fn draft_events(
+/// `author_seqs`: the last number in the stream of each key that signs one of `events`.
+fn draft_events<'a>(
     draft: &mut Draft,
     stream: &Stream,
-    events: &[NewEvent],
+    events: &'a [NewEvent],
     outcomes: &[Outcome],
     salts: &[u8],
+    mut author_seqs: HashMap<&'a [u8], u64>,
 ) -> Result<Vec<AppendResult>, LogError> {
-    let mut author_seqs: HashMap<&[u8], u64> = HashMap::new();
     let mut results: Vec<AppendResult> = Vec::with_capacity(events.len());
     for ((new, outcome), salt) in events.iter().zip(outcomes).zip(salts.as_chunks::<SALT_LEN>().0) {
         let result = match outcome {
             Outcome::Repeated(result) => *result,
             Outcome::RepeatsEvent(earlier) => results[*earlier],
             Outcome::New => {
-                let stored =
-                    new.payload.as_ref().map(|bytes| payload::stored(new.salt.as_ref().unwrap_or(salt), bytes));
-                let reference = match &stored {
-                    Some(stored) => Some(payload::reference(new.encoding.clone(), stored)?),
-                    None => None,
-                };
-                let event = Event {
-                    event_type: new.event_type.clone(),
-                    severity: new.severity,
-                    producer: new.producer.clone(),
-                    payload: reference,
-                    detail: None,
-                    idempotency_key: new.idempotency_key.clone(),
-                };
+                let (event, stored) = author::logged(new, salt)?;
                 if let Some(author) = &new.author {
-                    let known = stream.authors.as_ref().and_then(|authors| authors.get(&author.public_key));
-                    let before = author_seqs.insert(&author.public_key, author.author_seq).or(known.copied());
-                    check_author(&stream.origin, author, &event, before)?;
+                    let before = author_seqs.insert(&author.public_key, author.author_seq);
+                    author::check(&stream.origin, author, &event, before)?;
                 }
                 let (seqno, entry_hash) = draft.push(event, new.author.clone(), stored)?;
                 AppendResult { seqno, entry_hash }
@@ -309,25 +309,6 @@ fn draft_events(
         results.push(result);
     }
     Ok(results)
-}
-
-/// Checks a producer's signature over its event; `before` is the last number its key used in the stream.
-pub(crate) fn check_author(origin: &str, author: &Author, event: &Event, before: Option<u64>) -> Result<(), LogError> {
-    let refuse = |why: String| Err(LogError::Untrusted(format!("author signature: {why}")));
-    let Some(algorithm) = Algorithm::from_name(&author.algorithm) else {
-        return refuse(format!("unknown algorithm {}", quote(&author.algorithm)));
-    };
-    let key = match PublicKey::parse(algorithm, &author.public_key) {
-        Ok(key) => key,
-        Err(why) => return refuse(why.0),
-    };
-    if before.is_some_and(|before| author.author_seq <= before) {
-        return refuse(format!("author-seq {} is not greater than the last one of this key", author.author_seq));
-    }
-    match key.verify(&author_message(origin, author.author_seq, event), &author.signature) {
-        true => Ok(()),
-        false => refuse("it does not verify".into()),
-    }
 }
 
 fn check_events(events: &[NewEvent]) -> Result<(), LogError> {

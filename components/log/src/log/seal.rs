@@ -5,6 +5,7 @@ use super::draft::Draft;
 use super::stream::{StoredTiles, Tip, each_entry, finding, place, seal_of, tampered};
 use super::{Environment, Log, SegmentInfo, stored_checkpoint};
 use crate::error::{FindingKind, LogError};
+use crate::keys::KeyHistory;
 use crate::merkle::{self, Frontier};
 use crate::note::Checkpoint;
 use crate::store::{RowKind, Store, Want};
@@ -185,6 +186,7 @@ impl<S: Store, E: Environment> Log<S, E> {
                 sealed_size: base.size,
                 checkpoint_hash: Some(base.hash()),
                 closed: false,
+                keys: KeyHistory::partial(),
             }),
             Err(LogError::Store(error)) => Err(self.note_failure(error)),
             _ => {

@@ -3,6 +3,7 @@
 use super::{Environment, Log, RememberedHead, SignedSegment, head_error, rolled_back, stored_checkpoint};
 use crate::encode::{decode_cosignature, decode_uint, encode_cosignature};
 use crate::error::{FindingKind, LogError};
+use crate::keys::KeyHistory;
 use crate::log::stream::{Tip, finding, seal_of, tampered};
 use crate::note::{Checkpoint, MAX_LINES, Note, NoteError, SignatureLine, VerifiedCheckpoint, VerifierKey, note_line};
 use crate::signer::{PublicKey, Signer, sign_checked};
@@ -10,14 +11,15 @@ use crate::store::{Row, RowKind, Store, StoreError, Want};
 use crate::types::{Digest, StreamId};
 
 impl<S: Store, E: Environment> Log<S, E> {
-    /// Signs segment `number` with `key`. In order: segment k needs k-1 signed, by the same key. Re-hashes
-    /// every entry since the last signed checkpoint. Durable on return; signing again returns what is stored.
+    /// Signs segment `number` with `key`, which must be the key that the stream's own rotations authorise at that
+    /// size. In order: segment k needs k-1 signed. Re-hashes every entry since the last signed checkpoint. Durable
+    /// on return; signing again returns what is stored.
     ///
     /// A crash between the remembered head and the checkpoint row leaves a head beyond the last checkpoint:
     /// the next call signs the same root again.
     ///
     /// # Errors
-    /// `SegmentNotFound`, `Invalid` out of order, `Untrusted` when another key signed before, `Tampered`,
+    /// `SegmentNotFound`, `Invalid` out of order, `Untrusted` when another key is authorised, `Tampered`,
     /// `Rollback`, `Signer`, those of the store.
     pub fn sign_segment(&mut self, key: &impl Signer, id: &StreamId, number: u64) -> Result<SignedSegment, LogError> {
         let stream = self.fresh(id)?;
@@ -35,17 +37,13 @@ impl<S: Store, E: Environment> Log<S, E> {
         if number > signed {
             return Err(LogError::Invalid(format!("segment {number} is signed after segment {signed}, not before")));
         }
-        let base = match last {
-            None => None,
-            Some(row) => Some(verified(id, &origin, &vkey, &row)?.checkpoint().clone()),
-        };
         let Some(seal) = seal_of(&mut self.store, id, number).map_err(|error| self.failed(error))? else {
             return Err(tampered(id, 0, FindingKind::NodeWrong, format!("the row of segment {number} is missing")));
         };
         let size = seal.last_seqno + 1;
         // A crash here loses nothing: entries are made durable before anything vouches for them.
         self.guard(|store| store.append(&[], Want::Synced))?;
-        let root = self.root_to_sign(id, &origin, base.as_ref(), number, size)?;
+        let root = self.root_to_sign(id, &origin, &vkey, last.as_ref(), number, size)?;
         let checkpoint = Checkpoint { origin: origin.clone(), size, root };
         // A crash after this line: the head is ahead of the last checkpoint row, and this call resumes.
         self.remember(id, &origin, &RememberedHead { size, root, vkey: vkey.to_string() })?;
@@ -187,17 +185,21 @@ impl<S: Store, E: Environment> Log<S, E> {
         })
     }
 
-    /// The root at the seal of segment `number`, re-hashed from the last verified checkpoint on, and found to
-    /// agree with the remembered head and to lead to the state that this instance knows. Nothing else is ever
-    /// signed: what the store says of itself, node rows above all, is only a hint.
+    /// The root at the seal of segment `number`, re-hashed from the `last` checkpoint on, which verifies under the
+    /// key authorised at its size, and found to agree with the remembered head and to lead to the state that this
+    /// instance knows; `vkey` is the key authorised at `size`. Nothing else is ever signed: what the store says of
+    /// itself, node rows above all, is only a hint.
     fn root_to_sign(
         &mut self,
         id: &StreamId,
         origin: &str,
-        base: Option<&Checkpoint>,
+        vkey: &VerifierKey,
+        last: Option<&Row>,
         number: u64,
         size: u64,
     ) -> Result<Digest, LogError> {
+        let base = last.map(|row| stored_checkpoint(id, &row.body)).transpose()?.map(|(_, checkpoint)| checkpoint);
+        let base = base.as_ref();
         let head = self.remembered(origin)?;
         let Some(stream) = self.streams.get(id) else { return Err(LogError::StreamNotFound) };
         let (end, last_hash) = (stream.tip.size(), stream.tip.last_hash);
@@ -211,6 +213,10 @@ impl<S: Store, E: Environment> Log<S, E> {
         let mut tip = self.rehash(id, origin, base, Some(before.unwrap_or(size)))?;
         self.agree(id, &tip, head.as_ref())?;
         self.extend(id, origin, &mut tip, size)?;
+        check_key(id, origin, &tip.keys, vkey, size)?;
+        if let Some(row) = last {
+            verified_then(id, origin, &tip.keys, vkey, row)?;
+        }
         if tip.sealed_size != size || tip.segments != number + 1 {
             let why = format!("the row of segment {number} names an entry that is not its seal");
             return Err(tampered(id, size - 1, FindingKind::NodeWrong, why));
@@ -286,7 +292,43 @@ impl<S: Store, E: Environment> Log<S, E> {
     }
 }
 
-/// The stored checkpoint, verified under the key that is to sign the next.
+/// `vkey` is the key that may sign at `size`, as far as the entries seen by `keys` tell it.
+///
+/// # Errors
+/// `Untrusted` for another.
+pub(super) fn check_key(
+    id: &StreamId,
+    origin: &str,
+    keys: &KeyHistory,
+    vkey: &VerifierKey,
+    size: u64,
+) -> Result<(), LogError> {
+    match keys.authorised(size)?.as_deref() {
+        Some(authorised) if !authorised.contains(vkey) => {
+            let known = authorised.first().map_or_else(|| origin.to_owned(), VerifierKey::to_string);
+            Err(LogError::Untrusted(format!("stream {id} at size {size} is {known}'s to sign, not {vkey}'s")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The stored checkpoint, verified under the key that was authorised at its size; where no entry seen by `keys`
+/// tells it, under `vkey`: then no rotation lies between that checkpoint and the signature by `vkey`.
+pub(super) fn verified_then(
+    id: &StreamId,
+    origin: &str,
+    keys: &KeyHistory,
+    vkey: &VerifierKey,
+    row: &Row,
+) -> Result<VerifiedCheckpoint, LogError> {
+    let size = stored_checkpoint(id, &row.body)?.1.size;
+    match keys.authorised(size)?.as_deref() {
+        Some([then, ..]) => verified(id, origin, then, row),
+        _ => verified(id, origin, vkey, row),
+    }
+}
+
+/// The stored checkpoint, verified under this key.
 fn verified(id: &StreamId, origin: &str, vkey: &VerifierKey, row: &Row) -> Result<VerifiedCheckpoint, LogError> {
     let (note, checkpoint) = stored_checkpoint(id, &row.body)?;
     let range = (0, checkpoint.size.saturating_sub(1));

@@ -7,10 +7,12 @@
 //!
 //! Memory is independent of the stream's length: a frontier, a few hashes, the window of idempotency keys.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 
+use crate::author::LastSeqs;
 use crate::encode::{DecodeError, decode_entry, decode_uint};
 use crate::error::{Finding, FindingKind, LogError};
+use crate::keys::KeyHistory;
 use crate::merkle::{self, Frontier, Tiles};
 use crate::note::Checkpoint;
 use crate::store::{Row, RowKind, Store};
@@ -34,8 +36,8 @@ pub(crate) struct Stream {
     pub certified: bool,
     /// Idempotency keys of the window; absent until the first event with a key.
     pub recent: Option<Recent>,
-    /// Greatest `author-seq` per public key; absent until the first signed event.
-    pub authors: Option<BTreeMap<Vec<u8>, u64>>,
+    /// Last `author-seq` of producers' keys; absent until the first signed event.
+    pub authors: Option<LastSeqs>,
     /// Ranges that `erased` entries of the tail name: their erasure may have been cut short.
     pub erasures: Vec<(u64, u64)>,
 }
@@ -53,12 +55,15 @@ pub(crate) struct Tip {
     /// Checkpoint hash of the last seal; absent: no seal, or not recomputed yet.
     pub checkpoint_hash: Option<Digest>,
     pub closed: bool,
+    /// Who may sign; partial unless every entry from 0 on went through [`Tip::push`].
+    pub keys: KeyHistory,
 }
 
 impl Tip {
-    /// The end of a stream without entries.
+    /// The end of a stream without entries, nobody's key pinned.
     pub fn empty() -> Tip {
         Tip {
+            keys: KeyHistory::unpinned(),
             frontier: Frontier::new(),
             last_hash: Digest::ZERO,
             last_time: 0,
@@ -83,6 +88,7 @@ impl Tip {
         on_node: impl FnMut(u8, u64, Digest),
     ) -> Result<(), (FindingKind, String)> {
         self.check(origin, entry)?;
+        self.keys.take(origin, entry).map_err(|why| (FindingKind::WrongKey, why.0))?;
         self.frontier.push(hash, on_node);
         self.last_hash = hash;
         self.last_time = entry.timestamp;
@@ -351,7 +357,7 @@ impl Stream {
             durable_through: None,
             certified: true,
             recent: Some(Recent::default()),
-            authors: Some(BTreeMap::new()),
+            authors: Some(LastSeqs::default()),
             erasures: Vec::new(),
         }
     }
@@ -430,6 +436,7 @@ impl Stream {
                 sealed_size,
                 checkpoint_hash: None,
                 closed: state.closed.unwrap_or(false),
+                keys: KeyHistory::partial(),
             },
             durable_through: None,
             certified: false,
@@ -475,9 +482,10 @@ impl Stream {
     }
 
     /// Puts a tip that rests on re-hashed entries in the place of the one that was read. A walk that began at
-    /// a checkpoint did not see a close before it.
+    /// a checkpoint saw neither a close nor the keys before it.
     pub fn certify(&mut self, tip: Tip) {
-        self.tip = Tip { closed: self.tip.closed || tip.closed, ..tip };
+        let keys = if self.tip.keys.is_whole() { self.tip.keys.clone() } else { tip.keys };
+        self.tip = Tip { closed: self.tip.closed || tip.closed, keys, ..tip };
         self.certified = true;
     }
 
@@ -492,12 +500,12 @@ impl Stream {
 }
 
 /// Keeps the window of idempotency keys and the author numbers, as far as they are loaded.
-pub(crate) fn note_entry(recent: &mut Option<Recent>, authors: &mut Option<BTreeMap<Vec<u8>, u64>>, entry: &Entry) {
+pub(crate) fn note_entry(recent: &mut Option<Recent>, authors: &mut Option<LastSeqs>, entry: &Entry) {
     if let Some(recent) = recent {
         recent.push(entry.seqno, entry.event.idempotency_key.as_ref());
     }
     if let (Some(authors), Some(author)) = (authors, &entry.author) {
-        authors.insert(author.public_key.clone(), author.author_seq);
+        authors.note(author, false);
     }
 }
 

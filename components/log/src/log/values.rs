@@ -1,5 +1,6 @@
 //! What the log takes from its platform and what it answers: plain values and two small traits.
 
+use crate::author::Demand;
 use crate::store::StoreError;
 use crate::types::{Digest, Entry, LogName, StreamId, Tier};
 
@@ -51,6 +52,8 @@ pub struct Config {
     pub boot_id: [u8; 16],
     /// Accept a stream that has checkpoints but no remembered head, once, and remember it.
     pub adopt_heads: bool,
+    /// Producers whose signatures streams demand; by default none.
+    pub authors: Demand,
 }
 
 /// An entry whose bytes, hash and payload were checked.

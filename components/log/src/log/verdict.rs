@@ -23,7 +23,8 @@ impl<S: Store, E: Environment> Log<S, E> {
         self.verdict(id, trust, Scope::Checkpoints)
     }
 
-    /// Recomputes the root of segment `number` from the entries and checks its note under `trust`.
+    /// Recomputes the root of segment `number` from the entries and checks its note under `trust`. A revocation
+    /// after that segment is not seen: [`Log::verify`] sees it.
     ///
     /// # Errors
     /// `SegmentNotFound`, `Untrusted` when it is not signed or by another key, `Tampered`, those of the store.
@@ -39,8 +40,8 @@ impl<S: Store, E: Environment> Log<S, E> {
         match report.finding {
             Some(finding) if finding.kind == FindingKind::WrongKey => Err(LogError::Untrusted(finding.to_string())),
             Some(finding) => Err(LogError::Tampered(finding)),
-            None if report.checkpoints <= number => Err(LogError::Untrusted(format!("segment {number} is not signed"))),
-            None => Ok(()),
+            None if report.signed.is_some_and(|(_, last)| last + 1 == report.entries) => Ok(()),
+            None => Err(LogError::Untrusted(format!("segment {number} is not signed by a key that counts"))),
         }
     }
 

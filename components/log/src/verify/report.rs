@@ -9,9 +9,12 @@ use crate::types::{Digest, StreamId};
 /// Who is trusted to sign. See `signers` in wit/log.wit.
 #[derive(Clone, Debug)]
 pub enum Signers {
-    /// C2SP tlog-policy text, parsed; only the log lines whose key is named as the stream's origin count.
+    /// C2SP tlog-policy text, parsed; only the log lines whose key is named as the stream's origin count. They pin
+    /// the stream's *first* key: its successors follow from the stream's own rotations. Of several, the one that
+    /// makes the first signed statement is it, and the others mean nothing for this stream.
     Policy(Policy),
-    /// The composed keystore's own key: proves that this keystore signed, not whose it is.
+    /// The composed keystore's own key, taken as the stream's first: proves that this keystore signed, not whose it
+    /// is.
     Keystore {
         /// Its label.
         identity: String,
@@ -42,6 +45,21 @@ pub struct SignerRange {
     pub last_seqno: u64,
     /// How many.
     pub checkpoints: u64,
+    /// Seqno of the rotation that made it the log's key; absent for the first key.
+    pub rotated_in: Option<u64>,
+}
+
+/// A key that the log took back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RevokedKey {
+    /// Its text.
+    pub vkey: String,
+    /// Its checkpoints of a size greater than this count only if they are witnessed.
+    pub from_seqno: u64,
+    /// Of the entry that says so.
+    pub seqno: u64,
+    /// Its checkpoints that verify and do not count for that.
+    pub discounted: u64,
 }
 
 /// Seqnos first to last, both included.
@@ -60,7 +78,7 @@ pub struct Report {
     pub entries: u64,
     /// Seals among them.
     pub segments: u64,
-    /// Verified under trusted keys.
+    /// Verified under the key authorised at their size, and counted: those that a revocation takes back are not.
     pub checkpoints: u64,
     /// Verified under the policy's witness keys.
     pub cosignatures: u64,
@@ -70,14 +88,20 @@ pub struct Report {
     pub root: Digest,
     /// Covered by a checkpoint that satisfies the policy's quorum.
     pub witnessed: Option<Range>,
-    /// Covered by a verified checkpoint.
+    /// Covered by a verified checkpoint that counts.
     pub signed: Option<Range>,
     /// Sealed, not covered by a verified checkpoint.
     pub sealed: Option<Range>,
     /// After the last seal.
     pub open_tail: Option<Range>,
-    /// In order of what they cover.
+    /// In order of what they cover, one range a key; of more than 64 the first and the last 63, and a note says so.
     pub signers: Vec<SignerRange>,
+    /// Rotations in the stream.
+    pub rotations: u64,
+    /// The key that signs the next checkpoint; absent while several are pinned and none has signed.
+    pub current_key: Option<String>,
+    /// In the order of their revocation.
+    pub revoked: Vec<RevokedKey>,
     /// The remembered head was compared.
     pub head_checked: bool,
     /// Not faults, but for an auditor to read.

@@ -271,6 +271,9 @@ def notes(vectors):
     v = vectors["author"]
     message = b"secure-log/author/v1\n" + cbor([v["origin"], v["author_seq"], event(v["event"])])
     same("author message", v["message"], message.hex())
+    v = vectors["attest"]
+    statement = [v["origin"], v["seqno"], unhex(v["prev_entry_hash"]), v["vkey"], unhex(v["attestation"])]
+    same("attest message", v["message"], (b"secure-log/attest/v1\n" + cbor(statement)).hex())
     v = vectors["rotate"]
     statement = [v["origin"], v["seqno"], unhex(v["prev_entry_hash"]), v["old_vkey"], v["new_vkey"], unhex(v["attestation"])]
     same("rotate message", v["message"], (b"secure-log/rotate/v1\n" + cbor(statement)).hex())
@@ -281,6 +284,25 @@ def notes(vectors):
     same("head file", v["name"], f"heads.{sha256(v['origin'].encode()).hex()}.{v['size']}")
     lines = f"secure-log-head/v1\n{v['origin']}\n{v['size']}\n{v['root']}\n{v['vkey']}\n"
     same("head file", v["content"], f"{lines}{sha256(lines.encode()).hex()}\n")
+
+
+def key_life(vectors, seals):
+    """Which key id stands on each checkpoint: that of the pinned key up to a rotation's seqno, then the new one's."""
+    current, past, changes = vectors["rows"]["checkpoint"][0].split("\n")[4], [], []
+    current = base64.b64decode(current.split(" ")[2])[:4].hex()
+    for seqno, vector in enumerate(vectors["entries"]):
+        kind, fields = vector["entry"]["event"]["event_type"], vector["entry"]["event"]["detail"]
+        if kind == "secure-log.key-rotated":
+            same(f"old key of entry {seqno}", current, fields["old_vkey"].split("+")[1])
+            past.append(fields["old_vkey"])
+            current = fields["new_vkey"].split("+")[1]
+            changes.append((seqno, past[-1].split("+")[1]))
+        if kind == "secure-log.key-revoked":
+            same(f"entry {seqno} names a predecessor", True, fields["vkey"] in past)
+    for seal, note in zip(seals, vectors["rows"]["checkpoint"], strict=True):
+        key = next((old for seqno, old in changes if seal + 1 <= seqno), current)
+        line_id = base64.b64decode(note.split("\n")[4].split(" ")[2])[:4].hex()
+        same(f"key of the checkpoint of size {seal + 1}", key, line_id)
 
 
 def stream(vectors):
@@ -310,6 +332,7 @@ def stream(vectors):
         same(what + "hash", checkpoint["hash"], previous)
         note = vectors["rows"]["checkpoint"][segment]
         same(what + "signed text", note[: len(text) + 1], text + "\n")
+    key_life(vectors, seals)
     rows = vectors["rows"]
     same("segment rows", rows["segment"], [cbor(seal).hex() for seal in seals])
     for row in rows["entry_payloads"]:

@@ -41,6 +41,15 @@ impl FixedKey {
         }
     }
 
+    /// One of 255 keys of an algorithm that makes them fast; of RSA there is the one.
+    pub fn seeded(algorithm: Algorithm, seed: u8) -> FixedKey {
+        match algorithm {
+            Algorithm::Ed25519 => FixedKey::Ed25519(ed25519_dalek::SigningKey::from_bytes(&[seed; 32])),
+            Algorithm::EcdsaP256 => FixedKey::EcdsaP256(p256::ecdsa::SigningKey::from_slice(&[seed; 32]).unwrap()),
+            Algorithm::RsaPssSha256 => FixedKey::log(algorithm),
+        }
+    }
+
     pub fn witness() -> FixedKey {
         ed25519(include_str!("../keys/witness.pem"))
     }

@@ -34,6 +34,7 @@ pub const STRUCTURES: &[&str] = &[
     "notes.json#/cosignature/line",
     "notes.json#/cosignature/message",
     "notes.json#/author/message",
+    "notes.json#/attest/message",
     "notes.json#/rotate/message",
     "notes.json#/revoke/message",
     "notes.json#/head_file/content",

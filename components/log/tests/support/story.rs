@@ -1,7 +1,7 @@
 //! One small stream from its creation to its end, with every row a store would hold, and the signed texts.
 
 use secure_log::encode::{
-    author_message, encode_cosignature, encode_entry, encode_uint, revoke_message, rotate_message,
+    attest_message, author_message, encode_cosignature, encode_entry, encode_uint, revoke_message, rotate_message,
 };
 use secure_log::merkle::{leaf_hash, root};
 use secure_log::note::{Checkpoint, Note, RSA_TYPE, VerifierKey, cosignature_message, note_line};
@@ -14,6 +14,7 @@ use super::entries::{SALT, START, author, entry, entry_json, event, event_json, 
 use super::support::{FixedKey, LOG_NAME, ORIGIN, Rows, STREAM, WITNESS};
 
 const PAYLOAD: &[u8] = b"EUR 12.50";
+const ATTESTATION: &[u8] = b"made in hardware";
 /// When the witness saw the first checkpoint: seconds since 1970, one minute after the stream began.
 const WITNESSED: u64 = START / 1_000_000 + 60;
 
@@ -159,8 +160,10 @@ pub fn note_vectors() -> Value {
     else {
         panic!("the story changed")
     };
-    let origin_hash = hex(&Sha256::digest(ORIGIN));
+    let attested = &story.entries[1].1;
     let log_vkey = FixedKey::log(Algorithm::Ed25519).vkey(ORIGIN).to_string();
+    let attest = attest_message(ORIGIN, 1, &attested.prev_entry_hash, &log_vkey, ATTESTATION);
+    let origin_hash = hex(&Sha256::digest(ORIGIN));
     let Checkpoint { size, root, .. } = &story.checkpoints[0];
     let head = format!("secure-log-head/v1\n{ORIGIN}\n{size}\n{}\n{log_vkey}\n", root.to_hex());
     json!({
@@ -175,6 +178,11 @@ pub fn note_vectors() -> Value {
             "origin": ORIGIN, "author_seq": 1, "event": event_json(&signed_event.event),
             "message": hex(&author_message(ORIGIN, 1, &signed_event.event)),
             "author": entry_json(signed_event)["author"],
+        },
+        "attest": {
+            "origin": ORIGIN, "seqno": 1, "prev_entry_hash": attested.prev_entry_hash.to_hex(), "vkey": log_vkey,
+            "attestation": hex(ATTESTATION), "message": hex(&attest),
+            "signature": hex(&FixedKey::log(Algorithm::Ed25519).sign_note(&attest)),
         },
         "rotate": {
             "origin": ORIGIN, "seqno": 6, "prev_entry_hash": rotation.prev_entry_hash.to_hex(),

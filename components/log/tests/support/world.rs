@@ -187,7 +187,7 @@ pub fn stream() -> StreamId {
 }
 
 pub fn config() -> Config {
-    Config { name: Some(LogName::try_from(LOG_NAME).unwrap()), boot_id: [0; 16], adopt_heads: false }
+    Config { name: Some(LogName::try_from(LOG_NAME).unwrap()), ..Config::default() }
 }
 
 /// An open log of the usual name over this storage.

@@ -1,0 +1,123 @@
+//! What came from producers: payloads under their commitments, erasures, signatures over events.
+
+use super::{Pass, Scope, Signers};
+use crate::author::{self, TRACKED};
+use crate::error::{FindingKind, LogError};
+use crate::log::absent;
+use crate::log::stream::{PAGE_ROWS, Placed, tampered};
+use crate::payload;
+use crate::store::{RowKind, Store};
+use crate::types::Entry;
+
+/// Payloads that `erased` entries name, looked at again.
+#[derive(Default)]
+pub(super) struct Erased {
+    /// Rows read for this; never more than there are entries, whatever `erased` entries say.
+    read: u64,
+    /// The first payload that should be gone, and how many.
+    still_there: Option<(u64, u64)>,
+    /// Some were not looked at.
+    unread: bool,
+}
+
+impl<S: Store> Pass<'_, S> {
+    pub(super) fn payload(&mut self, placed: &Placed) -> Result<(), LogError> {
+        let altered = |why| Err(tampered(self.id, placed.entry.seqno, FindingKind::PayloadAltered, why));
+        match (&placed.entry.event.payload, &placed.payload) {
+            (None, Some(_)) => altered("a payload where none was logged"),
+            (Some(reference), Some(stored)) if payload::open(reference, stored).is_none() => {
+                altered("the payload does not open its commitment")
+            }
+            _ => {
+                if absent(placed) {
+                    self.missing.add(placed.entry.seqno);
+                    self.absent += 1;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// An `erased` entry: what is absent is explained, what is still there is told. The latter is no finding: the
+    /// log says what it said, and it is the store that keeps more than it should.
+    pub(super) fn erased(&mut self, ranges: &[(u64, u64)]) -> Result<(), LogError> {
+        for &(first, last) in ranges {
+            self.missing.remove((first, last));
+            let mut next = first;
+            while next <= last {
+                let left = self.tip.size().saturating_sub(self.erased.read).min(last - next + 1);
+                if left == 0 {
+                    self.erased.unread = true;
+                    break;
+                }
+                let limit = u32::try_from(left).map_or(PAGE_ROWS, |left| left.min(PAGE_ROWS));
+                let page = self.store.scan(RowKind::Entry, self.id, next, limit, true)?;
+                let read = (page.len() as u64).min(u64::from(limit));
+                if read == 0 {
+                    break;
+                }
+                for (row, seqno) in page.iter().take(limit as usize).zip(next..) {
+                    if row.payload.is_some() {
+                        self.erased.still_there.get_or_insert((seqno, 0)).1 += 1;
+                    }
+                }
+                self.erased.read += read;
+                next += read;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn author(&mut self, entry: &Entry) -> Result<(), LogError> {
+        let wrong = |why: String| Err(tampered(self.id, entry.seqno, FindingKind::AuthorWrong, why));
+        let Some(author) = &entry.author else {
+            return match self.trust.require_author && entry.event.detail.is_none() {
+                true => wrong("the trust demands a producer's signature".into()),
+                false => Ok(()),
+            };
+        };
+        let listed = self.trust.authors.iter().any(|vkey| author::is_by(author, vkey));
+        if !self.trust.authors.is_empty() && !listed {
+            return wrong("signed by a producer that is not among the accepted".into());
+        }
+        if let Err(error) = author::check(self.origin, author, &entry.event, self.authors.get(&author.public_key)) {
+            return wrong(error.to_string());
+        }
+        self.authors.note(author, listed);
+        Ok(())
+    }
+
+    /// What an auditor must read whatever else was told: never cut, for there are few.
+    pub(super) fn closing_notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        if let Signers::Keystore { identity, .. } = &self.trust.signers {
+            notes.push(format!(
+                "nobody pinned a key: that of the keystore's {identity:?} was taken for the log's first"
+            ));
+        }
+        if self.scope == Scope::Everything && self.head.is_none() {
+            notes.push("no head is remembered: a return to an older state would not be found here".into());
+        }
+        if let Some((first, count)) = self.erased.still_there {
+            notes.push(format!(
+                "{count} payload(s) that erased entries name are still stored, the first of entry {first}"
+            ));
+        }
+        if self.erased.unread {
+            notes.push("erased entries name so much that not all of it was looked for in the store".into());
+        }
+        if self.authors.is_incomplete() {
+            notes.push(format!(
+                "more than {TRACKED} producers' keys and none listed: signatures were checked, but a replay of an \
+                 event by one of the later keys would not be found"
+            ));
+        }
+        if self.signers_left_out > 0 {
+            notes.push(format!("{} signers between the first and the last are not listed", self.signers_left_out));
+        }
+        if self.notes_left_out > 0 {
+            notes.push(format!("{} more notes are left out", self.notes_left_out));
+        }
+        notes
+    }
+}
