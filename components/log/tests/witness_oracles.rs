@@ -6,7 +6,6 @@ mod support;
 #[path = "support/world.rs"]
 mod world;
 
-use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -46,7 +45,7 @@ impl Aics {
     fn start() -> Option<Aics> {
         assert!(oracles().join("tlog-go").exists(), "{INSTALL}");
         if !oracles().join("aics/bin/aics-witness").exists() {
-            writeln!(std::io::stderr(), "aics-witness is not installed: nothing was compared").unwrap();
+            eprintln!("aics-witness is not installed: nothing was compared");
             return None;
         }
         let folder = tempfile::tempdir().unwrap();
