@@ -1,5 +1,5 @@
 //! A witness (c2sp.org/tlog-witness): cosigns what it saw of other logs, and never two histories of one. Both
-//! halves, without HTTP: [`Witness`] decides about a request, [`submit`] asks another's.
+//! halves, without HTTP: [`Witness`] decides about a request, [`submit()`] asks another's.
 //!
 //! Not here: transport, clock, files. A witness is as independent as the machine, the key and the people it runs
 //! on; nothing here makes it so.
@@ -270,9 +270,11 @@ impl<K: Signer> Witness<K> {
             self.compare_with_doubts(place, note)?;
             accuse(place, &latest.note, note)?;
         }
-        Err(Refusal::Inconsistent(match old == checkpoint.size && old > 0 {
-            true => format!("another root of size {old} was cosigned before, or a proof came with it"),
-            false => format!("the proof does not lead from size {old} to this root of size {}", checkpoint.size),
+        let size = checkpoint.size;
+        Err(Refusal::Inconsistent(match old == size {
+            true if old_root == checkpoint.root => "a proof from a size to itself is empty".into(),
+            true => format!("the tree of size {size} has another root"),
+            false => format!("the proof does not lead from size {old} to this root of size {size}"),
         }))
     }
 

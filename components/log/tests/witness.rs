@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
+#[path = "support/world.rs"]
+mod world;
 
 use std::sync::{Arc, Barrier, Mutex};
 
@@ -314,6 +316,65 @@ fn a_store_that_makes_up_rows_gets_no_cosignature() {
     }
 }
 
+/// A kill between the row and the answer, or an answer of the store that was lost: both leave a row and no line.
+#[test]
+fn an_answer_that_was_lost_costs_a_line_and_not_the_promise() {
+    for (error, applied) in [(StoreError::Unavailable("lost".into()), true), (StoreError::NoSpace, false)] {
+        let (tree, mut shared) = (Tree::of(9), world::Shared::default());
+        shared.init("memory").unwrap();
+        assert_eq!(status(&mut shared, &tree.request(0, 5)), 200);
+        *shared.fail_append.borrow_mut() = Some((error.clone(), applied));
+        assert_eq!(ask(&mut shared, &tree.request(5, 9)), Err(Refusal::Store(error)), "no line without a durable row");
+        let fork = tree.forked(5, 9);
+        let expected = if applied { 409 } else { 200 };
+        assert_eq!(status(&mut shared, &fork.request(5, 9)), expected, "what is kept decides, applied: {applied}");
+        let honest = carry(&tree, 9, 5, |request| exchange(&mut shared, request));
+        match applied {
+            true => assert_eq!(honest, (2, Ok(1))),
+            false => assert_eq!(honest, (2, Err(Unanswered::Forked))),
+        }
+    }
+}
+
+#[test]
+fn no_single_changed_bit_of_a_request_is_cosigned_and_what_parses_is_canonical() {
+    let (tree, mut store) = (Tree::of(12), store());
+    assert_eq!(status(&mut store, &tree.request(0, 5)), 200);
+    let good = tree.request(5, 8);
+    let mut parsed = 0;
+    for place in 0..good.len() {
+        for bit in 0..8 {
+            let mut request = good.clone();
+            request[place] ^= 1 << bit;
+            if let Ok(same) = AddCheckpoint::parse(&request) {
+                assert_eq!(body(&same), request, "bit {bit} of byte {place}");
+                parsed += 1;
+                assert_ne!(status(&mut store, &request), 200, "bit {bit} of byte {place}");
+            }
+        }
+        assert!(AddCheckpoint::parse(&good[..place]).is_err(), "cut at {place}");
+        let doubled = [&good[..place], &good[place..=place], &good[place..]].concat();
+        assert!(AddCheckpoint::parse(&doubled).is_err() || status(&mut store, &doubled) != 200, "byte {place} twice");
+    }
+    assert!(parsed > 500, "{parsed}");
+    assert_eq!(status(&mut store, &good), 200);
+    let file = {
+        let fork = tree.forked(2, 12);
+        assert_eq!(status(&mut store, &fork.request(8, 8)), 422);
+        witness().evidence(&mut store, &hash()).unwrap()[0].to_string()
+    };
+    for place in 0..file.len() {
+        for bit in 0..8 {
+            let mut bytes = file.clone().into_bytes();
+            bytes[place] ^= 1 << bit;
+            let Ok(text) = String::from_utf8(bytes) else { continue };
+            if let Ok(same) = Evidence::parse(&text) {
+                assert_eq!(same.to_string(), text, "bit {bit} of byte {place}");
+            }
+        }
+    }
+}
+
 /// One store, locked for each call only, so that two requests interleave between any two calls.
 #[derive(Clone)]
 struct Locked(Arc<Mutex<MemStore>>);
@@ -415,7 +476,7 @@ fn many_requests_at_once_lose_and_repeat_nothing() {
     assert_eq!((rows.len(), forks(&mut store).len()), (64, 0));
 }
 
-/// The witness as [`submit`] sees it through any transport.
+/// The witness as [`submit()`] sees it through any transport.
 fn exchange(store: &mut impl Store, request: &[u8]) -> Response {
     let text = |kind: &str| Some(kind.to_owned());
     match witness().add_checkpoint(store, || NOW, request) {

@@ -55,7 +55,7 @@ pub enum Unanswered {
     Protocol(String),
 }
 
-/// Why [`submit`] failed.
+/// Why [`submit()`] failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SubmitError<E> {
     /// The caller's own proofs or transport.
