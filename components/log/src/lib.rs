@@ -3,7 +3,8 @@
 //! Not here: files, sockets, clocks, randomness, WASI, WIT. What the log needs of the world comes in
 //! through [`store::Store`], [`signer::Keystore`], [`log::Environment`] and [`log::Heads`].
 //!
-//! Where to begin: [`log::Log`] writes, [`author`] signs for producers, [`verify::stream`] judges, [`merkle`], [`note`] and [`encode`] hold
+//! Where to begin: [`log::Log`] writes, [`author`] signs for producers, [`verify::stream`] judges, [`witness`]
+//! cosigns, [`merkle`], [`note`] and [`encode`] hold
 //! the formats that `wit/FORMAT.md` describes byte by byte. Someone who writes a store runs [`contract`]
 //! (feature `contract`).
 #![doc = include_str!("../ARCHITECTURE.md")]
@@ -23,3 +24,4 @@ pub mod signer;
 pub mod store;
 pub mod types;
 pub mod verify;
+pub mod witness;

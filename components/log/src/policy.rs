@@ -99,6 +99,11 @@ impl Policy {
         self.logs.iter().map(|log| &log.key).filter(|key| key.name() == origin).collect()
     }
 
+    /// The keys of all logs, in the order of their lines.
+    pub fn logs(&self) -> impl Iterator<Item = &VerifierKey> {
+        self.logs.iter().map(|log| &log.key)
+    }
+
     /// Where the log with this key can be reached, if the policy says so.
     pub fn log_url(&self, key: &VerifierKey) -> Option<&str> {
         self.logs.iter().find(|log| log.key == *key)?.url.as_deref()

@@ -8,7 +8,7 @@
 mod support;
 
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use base64::Engine as _;
@@ -19,18 +19,7 @@ use secure_log::signer::Algorithm;
 use secure_log::types::Digest;
 use serde_json::{Value, json};
 
-use support::{FixedKey, ORIGIN, Rows, WITNESS};
-
-const INSTALL: &str = "the public verifiers are not installed: run ./scripts/oracles.sh";
-
-/// Where `scripts/oracles.sh` puts them.
-fn oracles() -> PathBuf {
-    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    set("SECURE_LOG_ORACLES").unwrap_or_else(|| {
-        let cache = set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache")));
-        cache.expect("neither XDG_CACHE_HOME nor HOME is set").join("secure-log/oracles")
-    })
-}
+use support::{FixedKey, INSTALL, ORIGIN, Rows, WITNESS, oracles};
 
 /// Evidence and our own verdict on it.
 struct Case {

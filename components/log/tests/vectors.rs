@@ -7,6 +7,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+#[path = "support/cosigned.rs"]
+mod cosigned;
 #[path = "support/entries.rs"]
 mod entries;
 #[path = "support/page.rs"]
@@ -45,6 +47,7 @@ fn all_vectors() -> Vec<(&'static str, Value)> {
         ("proofs.json", proof_vectors()),
         ("notes.json", story::note_vectors()),
         ("stream.json", story::stream_vectors()),
+        ("witness.json", cosigned::witness_vectors()),
     ]
 }
 

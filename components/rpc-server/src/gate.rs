@@ -10,57 +10,18 @@
 //! | 408, 413 | a body too slow or longer than 8 MiB |
 
 use secure_log::store::Store;
-use secure_log_rpc::body::BodyError;
+use secure_log_endpoint::BodyError;
+use secure_log_endpoint::message::{Head, Reply};
 use secure_log_rpc::http::CONTENT_TYPE;
 use secure_log_rpc::{MAX_BODY, dispatch};
 
 use crate::access::{Access, Refusal};
 
+/// [`MAX_BODY`], for people.
+const BOUND: &str = "8 MiB";
 /// What `GET /` says. No secrets and nothing about the configuration.
 const GREETING: &str = "secure-log-rpc-server: the endpoint of remote secure-log stores.\n\
     It answers POST / with JSON-RPC 2.0 for secure-log-store-remote, not for browsers.\n";
-
-/// A request without its body.
-#[derive(Clone, Debug)]
-pub struct Head<'a> {
-    /// Upper case.
-    pub method: &'a str,
-    /// Path and query as sent.
-    pub path: &'a str,
-    /// Of the request line, if it had one.
-    pub authority: Option<&'a str>,
-    /// Names in any case.
-    pub headers: &'a [(String, Vec<u8>)],
-}
-
-impl Head<'_> {
-    fn values(&self, name: &str) -> Vec<&[u8]> {
-        self.headers.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| &**value).collect()
-    }
-}
-
-/// A response.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reply {
-    /// HTTP status.
-    pub status: u16,
-    /// Beside content length and `cache-control: no-store`, which every reply has.
-    pub headers: Vec<(&'static str, &'static str)>,
-    /// At most 8 MiB.
-    pub body: Vec<u8>,
-}
-
-impl Reply {
-    fn text(status: u16, text: &str) -> Reply {
-        let body = format!("{}\n", text.trim_end()).into_bytes();
-        Reply { status, headers: vec![("content-type", "text/plain; charset=utf-8")], body }
-    }
-
-    fn with(mut self, name: &'static str, value: &'static str) -> Reply {
-        self.headers.push((name, value));
-        self
-    }
-}
 
 /// The reply to a request. `read` is called, and `store` touched, only for a request that is let in.
 pub fn reply(
@@ -74,9 +35,7 @@ pub fn reply(
     }
     let body = match read() {
         Ok(body) => body,
-        Err(BodyError::TooLong) => return too_long(),
-        Err(BodyError::Late) => return Reply::text(408, "the body did not arrive in time"),
-        Err(BodyError::Broken) => return Reply::text(400, "the body broke off"),
+        Err(error) => return Reply::unread(error, BOUND),
     };
     let answer = dispatch(store, &body);
     let status = if answer.understood { 200 } else { 400 };
@@ -114,15 +73,10 @@ fn admit(head: &Head<'_>, access: &Access) -> Result<(), Reply> {
     if !is_json(&head.values("content-type")) || !head.values("content-encoding").is_empty() {
         return Err(Reply::text(415, "the body must be application/json, not compressed"));
     }
-    let length = head.values("content-length").first().and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
-    if length.is_some_and(|length: u64| length > MAX_BODY as u64) {
-        return Err(too_long());
+    match head.announces_more_than(MAX_BODY) {
+        true => Err(Reply::unread(BodyError::TooLong, BOUND)),
+        false => Ok(()),
     }
-    Ok(())
-}
-
-fn too_long() -> Reply {
-    Reply::text(413, "the body is longer than 8 MiB")
 }
 
 /// Exactly one content type: JSON, and UTF-8 if it says which charset.

@@ -1,7 +1,7 @@
 //! The endpoint of remote stores: a `wasi:http` guest over whatever store it was composed with.
 //!
-//! Not here: what requests mean (`secure-log-rpc`, server half). `access` decides who may ask, `gate` makes every
-//! decision about a request, `storage` opens the server's own store, `serve` moves the bytes.
+//! Not here: what requests mean (`secure-log-rpc`, server half), and how bytes move (`secure-log-endpoint`). `access`
+//! decides who may ask, `gate` makes every decision about a request, `serve` knows the environment.
 //!
 //! The endpoint needs no trust: clients check what it says. What it protects is the storage, from being
 //! written, read or filled by whoever finds the port: without configuration it refuses everything.
@@ -15,7 +15,6 @@
 pub mod access;
 pub mod gate;
 pub mod serve;
-pub mod storage;
 
 #[cfg(target_arch = "wasm32")]
 mod component {

@@ -52,10 +52,9 @@ impl Checkpoint {
             return Err(bad("must be three lines: origin, size, root".into()));
         };
         vkey::check_name(origin).map_err(|error| bad(format!("origin: {error}")))?;
-        let size = size.parse().ok().filter(|value: &u64| *value <= MAX_INT && value.to_string() == size);
-        let size = size.ok_or_else(|| bad("the size must be decimal, 0 to 2^63-1, without leading zeros".into()))?;
-        let root = BASE64.decode(root).ok().and_then(|bytes| Digest::try_from(bytes.as_slice()).ok());
-        let root = root.ok_or_else(|| bad("the root must be canonical base64 of 32 bytes".into()))?;
+        let size =
+            decimal(size).ok_or_else(|| bad("the size must be decimal, 0 to 2^63-1, without leading zeros".into()))?;
+        let root = base64_digest(root).ok_or_else(|| bad("the root must be canonical base64 of 32 bytes".into()))?;
         Ok(Checkpoint { origin: origin.to_owned(), size, root })
     }
 
@@ -126,6 +125,16 @@ impl VerifiedCheckpoint {
         }
         Ok(cosigned)
     }
+}
+
+/// A size as checkpoints write it: decimal, 0 to 2^63-1, without leading zeros.
+pub(crate) fn decimal(text: &str) -> Option<u64> {
+    text.parse().ok().filter(|value: &u64| *value <= MAX_INT && value.to_string() == text)
+}
+
+/// A hash as checkpoints write it: canonical base64 of 32 bytes.
+pub(crate) fn base64_digest(text: &str) -> Option<Digest> {
+    Digest::try_from(BASE64.decode(text).ok()?.as_slice()).ok()
 }
 
 /// The keys that may speak, and where each stands in `keys`.

@@ -343,10 +343,32 @@ def stream(vectors):
     same("cosignature row", row.hex(), cbor([0, text]).hex())
 
 
+def witness(vectors):
+    origin = vectors["origin"]
+    same("origin hash", vectors["origin_hash"], sha256(origin.encode()).hex())
+
+    def request(leaves, old, size, note):
+        """The note's text and the body around it; signatures are taken as they are."""
+        tree = Tree([leaf_hash(leaf.encode()) for leaf in leaves])
+        proof = tree.subproof(old, 0, size, True) if old > 0 else []
+        text = checkpoint_text(origin, size, tree.mth(0, size))
+        same("text of the note", text + "\n\u2014 ", note[: len(text) + 3])
+        return f"old {old}\n" + "".join(b64(digest) + "\n" for digest in proof) + "\n" + note
+
+    for v, row in zip(vectors["cosigned"], vectors["rows"], strict=True):
+        note = v["request"].split("\n\n", 1)[1]
+        same("request", v["request"], request(vectors["leaves"][: v["size"]], v["old"], v["size"], note))
+        same("row", row, note + v["line"] + "\n")
+        same("time", v["time"], int.from_bytes(base64.b64decode(v["line"].split(" ")[2])[4:12], "big"))
+    size, forked = len(vectors["forked_leaves"]), vectors["refused"].split("\n\n", 1)[1]
+    same("refused", vectors["refused"], request(vectors["forked_leaves"], size, size, forked))
+    same("evidence", vectors["evidence"], f"secure-log/evidence/v1\n\n{vectors['rows'][-1]}\n{forked}")
+
+
 def main():
     folder = pathlib.Path(sys.argv[1])
     sys.setrecursionlimit(10_000)
-    files = {"entries": entries, "payloads": payloads, "tree": tree, "proofs": proofs, "notes": notes, "stream": stream}
+    files = {"entries": entries, "payloads": payloads, "tree": tree, "proofs": proofs, "notes": notes, "stream": stream, "witness": witness}
     same("files", sorted(f"{name}.json" for name in files), sorted(path.name for path in folder.glob("*.json")))
     for name, check in files.items():
         check(json.loads((folder / f"{name}.json").read_text("utf-8")))

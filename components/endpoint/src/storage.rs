@@ -43,7 +43,7 @@ impl<S: Store> Storage<S> {
 }
 
 impl<S: Store> Store for Storage<S> {
-    /// Never called by `dispatch`: no client names a storage.
+    /// Not for an endpoint's own code either: no client names a storage.
     fn init(&mut self, _config: &str) -> Result<(), StoreError> {
         Err(StoreError::Denied("the endpoint's storage is not a client's to choose".into()))
     }

@@ -1,0 +1,314 @@
+//! A witness (c2sp.org/tlog-witness): cosigns what it saw of other logs, and never two histories of one. Both
+//! halves, without HTTP: [`Witness`] decides about a request, [`submit()`] asks another's.
+//!
+//! Not here: transport, clock, files. A witness is as independent as the machine, the key and the people it runs
+//! on; nothing here makes it so.
+//!
+//! # What a cosignature says
+//! That at its time this was the largest tree of the log that this witness had seen, and that every tree it
+//! cosigned before is a prefix of it. Hence the order: clock, state, proof, signature, and the row is durable before
+//! the line leaves. Two requests at once race through the store's compare alone: the loser decides again.
+//!
+//! # Answers (tlog-witness v1.1, checked in this order)
+//! | status | when | body |
+//! |---|---|---|
+//! | 400 | no `add-checkpoint` body; not a checkpoint of three lines; old size above the checkpoint's | why |
+//! | 404 | no configured log has this origin | why |
+//! | 403 | no configured key of the origin signed, or a line of one fails | why |
+//! | 409 | the old size is not that of the last cosigned checkpoint | that size, `text/x.tlog.size` |
+//! | 422 | the proof does not lead from there to here: also one size with another root | why |
+//! | 503 | the store, the keystore or the clock fail; too many requests at once for this log | why |
+//! | 200 | cosigned | one line |
+
+mod evidence;
+mod request;
+mod state;
+mod submit;
+
+use std::cmp::Ordering;
+use std::fmt;
+
+use crate::error::Invalid;
+use crate::merkle;
+use crate::note::{
+    Checkpoint, Note, NoteError, SignatureLine, VerifiedCheckpoint, VerifierKey, cosignature_message, note_line,
+};
+use crate::policy::Policy;
+use crate::signer::{PublicKey, Signer, SignerError, sign_checked};
+use crate::store::{Store, StoreError};
+use crate::types::{MAX_INT, quote};
+
+pub use evidence::{Evidence, Verdict, convict};
+pub use request::{ADD_CHECKPOINT, AddCheckpoint, MAX_PROOF, MAX_REQUEST, SIZE_TYPE};
+pub use state::OriginHash;
+use state::{Cosigned, Part, Place};
+pub use submit::{Next, Response, Submission, SubmitError, Unanswered, submit};
+
+/// Lines of the log kept with a checkpoint, at most. The longest (RSA of 16,384 bits) has 3,000 bytes, so a note
+/// with the witness's line stays below 26,000 and two of them fit in a row of 65,535.
+const MAX_LOG_LINES: usize = 8;
+/// Times a request is decided again after another one was faster.
+const MAX_ATTEMPTS: usize = 16;
+
+/// Why a checkpoint was not cosigned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The request itself.
+    Malformed(String),
+    /// No log of this origin is configured.
+    UnknownOrigin(String),
+    /// Not signed by a configured key of its origin, or a line of one fails.
+    Untrusted(NoteError),
+    /// The old size is not that of the last cosigned checkpoint, which is this.
+    OldSize(u64),
+    /// It does not continue what was cosigned.
+    Inconsistent(String),
+    /// Others were faster, again and again.
+    Busy,
+    /// The clock reads earlier than this witness's last cosignature, by so many seconds.
+    Clock(u64),
+    /// The keystore; nothing was cosigned.
+    Signer(SignerError),
+    /// The store; the checkpoint may have become the last cosigned one, without a line.
+    Store(StoreError),
+}
+
+impl Refusal {
+    /// HTTP status.
+    pub fn status(&self) -> u16 {
+        match self {
+            Refusal::Malformed(_) => 400,
+            Refusal::Untrusted(_) => 403,
+            Refusal::UnknownOrigin(_) => 404,
+            Refusal::OldSize(_) => 409,
+            Refusal::Inconsistent(_) => 422,
+            Refusal::Busy | Refusal::Clock(_) | Refusal::Signer(_) | Refusal::Store(_) => 503,
+        }
+    }
+
+    /// Body of the answer, ended by a newline. What fails inside is told to the operator, not here.
+    pub fn body(&self) -> String {
+        match self {
+            Refusal::OldSize(size) => request::size_body(*size),
+            Refusal::Signer(_) => "the keystore does not sign\n".into(),
+            Refusal::Store(_) => "the store fails\n".into(),
+            told => format!("{told}\n"),
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refusal::Malformed(why) | Refusal::Inconsistent(why) => f.write_str(why),
+            Refusal::UnknownOrigin(origin) => write!(f, "no log of origin {} is known here", quote(origin)),
+            Refusal::Untrusted(error) => error.fmt(f),
+            Refusal::OldSize(size) => write!(f, "the last cosigned checkpoint has size {size}"),
+            Refusal::Busy => f.write_str("too many requests at once for this log"),
+            Refusal::Clock(behind) => write!(f, "the clock is {behind} s behind the last cosignature"),
+            Refusal::Signer(error) => write!(f, "keystore: {error}"),
+            Refusal::Store(error) => write!(f, "store: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        Refusal::Store(error)
+    }
+}
+
+/// A witness: its key, and the logs it knows. Its state is in the store that each call is given.
+pub struct Witness<K> {
+    signer: K,
+    key: PublicKey,
+    vkey: VerifierKey,
+    logs: Policy,
+}
+
+impl<K: Signer> Witness<K> {
+    /// The witness of this name. Of `logs` only the `log` lines count.
+    ///
+    /// # Errors
+    /// `Backend`: a name that is no key name, a key that is not ed25519, or one that signs for a configured log:
+    /// a log does not vouch for itself.
+    pub fn new(name: &str, signer: K, logs: Policy) -> Result<Witness<K>, SignerError> {
+        let backend = |error: Invalid| SignerError::Backend(error.0);
+        let key = PublicKey::of_signer(&signer)?;
+        let vkey = VerifierKey::for_witness(name, key.clone()).map_err(backend)?;
+        if let Some(log) = logs.logs().find(|log| *log.key().public_key() == key) {
+            return Err(backend(Invalid(format!("the witness's own key signs for log {}", log.name()))));
+        }
+        Ok(Witness { signer, key, vkey, logs })
+    }
+
+    /// What others pin.
+    pub fn vkey(&self) -> &VerifierKey {
+        &self.vkey
+    }
+
+    /// Cosigns the checkpoint in `body`, or says why not. `clock` tells seconds since 1970 UTC. What is cosigned is
+    /// durable before this returns; evidence of a fork is kept whatever the answer.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub fn add_checkpoint(
+        &self,
+        store: &mut impl Store,
+        mut clock: impl FnMut() -> u64,
+        body: &[u8],
+    ) -> Result<SignatureLine, Refusal> {
+        let request = AddCheckpoint::parse(body).map_err(|error| Refusal::Malformed(error.0))?;
+        let (note, checkpoint) = self.signed_by_its_log(&request)?;
+        if request.old_size > checkpoint.size {
+            let why = format!("old size {} is above the checkpoint's {}", request.old_size, checkpoint.size);
+            return Err(Refusal::Malformed(why));
+        }
+        let hash = OriginHash::of(&checkpoint.origin);
+        let mut place = Place { store, hash: &hash, witness: &self.vkey };
+        let mut behind = None;
+        for _ in 0..MAX_ATTEMPTS {
+            // Before the state: at this time nothing larger than what is read next had been seen.
+            let time = clock().min(MAX_INT);
+            let latest = place.latest()?;
+            self.judge(&mut place, &request, &note, &checkpoint, latest.as_ref())?;
+            let last_time = latest.as_ref().map_or(1, |latest| latest.time);
+            behind = (time < last_time).then(|| last_time - time);
+            if behind.is_some() {
+                continue;
+            }
+            let line = self.cosign(time, note.text())?;
+            // Nothing new: a fresh time for it needs no row, so repeating a public note fills nobody's disk.
+            if latest.as_ref().is_some_and(|latest| latest.checkpoint == checkpoint) {
+                return Ok(line);
+            }
+            let mut lines = note.signatures().to_vec();
+            lines.push(line.clone());
+            let cosigned = Note::new(note.text(), lines).map_err(|error| Refusal::Malformed(error.to_string()))?;
+            match place.advance(latest.as_ref(), &cosigned) {
+                Ok(()) => {}
+                Err(StoreError::Conflict) => continue,
+                Err(error) => return Err(error.into()),
+            }
+            // A crash from here on loses a line, not the promise: the log asks again and gets another.
+            self.compare_with_doubts(&mut place, &cosigned)?;
+            return Ok(line);
+        }
+        Err(behind.map_or(Refusal::Busy, Refusal::Clock))
+    }
+
+    /// The last cosigned checkpoint with the lines of log and witness (tlog-witness, monitor retrieval); `None`: none.
+    ///
+    /// # Errors
+    /// Those of the store; `Corrupt` when what it gives was not cosigned here.
+    pub fn checkpoint(&self, store: &mut impl Store, hash: &OriginHash) -> Result<Option<Note>, StoreError> {
+        let mut place = Place { store, hash, witness: &self.vkey };
+        Ok(place.latest()?.map(|latest| latest.note))
+    }
+
+    /// Evidence against a log, oldest first: what convicts it, then what leaves it owing a proof.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn evidence(&self, store: &mut impl Store, hash: &OriginHash) -> Result<Vec<Evidence>, StoreError> {
+        let mut place = Place { store, hash, witness: &self.vkey };
+        let mut all = place.evidence(Part::Fork)?;
+        all.extend(place.evidence(Part::Doubt)?);
+        Ok(all)
+    }
+
+    /// The note without lines of strangers, and what it says.
+    fn signed_by_its_log(&self, request: &AddCheckpoint) -> Result<(Note, Checkpoint), Refusal> {
+        let malformed = |error: NoteError| Refusal::Malformed(error.to_string());
+        let checkpoint = Checkpoint::parse(request.note.text()).map_err(malformed)?;
+        let keys = self.logs.log_keys(&checkpoint.origin);
+        if keys.is_empty() {
+            return Err(Refusal::UnknownOrigin(checkpoint.origin));
+        }
+        VerifiedCheckpoint::open(&request.note, &checkpoint.origin, &keys).map_err(Refusal::Untrusted)?;
+        // Every line of a known key verified, or the note would not have opened.
+        let known =
+            |line: &&SignatureLine| keys.iter().any(|key| key.name() == line.name() && key.key_id() == line.key_id());
+        let lines = request.note.signatures().iter().filter(known).take(MAX_LOG_LINES).cloned().collect();
+        Ok((Note::new(request.note.text(), lines).map_err(malformed)?, checkpoint))
+    }
+
+    /// Whether the checkpoint continues `latest`. Two trees of one size are kept as evidence, whatever else is wrong
+    /// with the request; a larger one without a proof is kept as a doubt.
+    fn judge(
+        &self,
+        place: &mut Place<'_, impl Store>,
+        request: &AddCheckpoint,
+        note: &Note,
+        checkpoint: &Checkpoint,
+        latest: Option<&Cosigned>,
+    ) -> Result<(), Refusal> {
+        if let Some(latest) = latest {
+            match checkpoint.size.cmp(&latest.checkpoint.size) {
+                Ordering::Equal => accuse(place, &latest.note, note)?,
+                Ordering::Less => {
+                    if let Some(known) = place.of_size(checkpoint.size, latest)? {
+                        accuse(place, &known.note, note)?;
+                    }
+                }
+                Ordering::Greater => {}
+            }
+        }
+        let (old, old_root) = match latest {
+            Some(latest) => (latest.checkpoint.size, latest.checkpoint.root),
+            None => (0, merkle::empty_root()),
+        };
+        if request.old_size != old {
+            return Err(Refusal::OldSize(old));
+        }
+        if merkle::verify_consistency(old, checkpoint.size, &request.proof, &old_root, &checkpoint.root) {
+            return Ok(());
+        }
+        if let Some(latest) = latest.filter(|latest| latest.checkpoint.size < checkpoint.size) {
+            self.compare_with_doubts(place, note)?;
+            accuse(place, &latest.note, note)?;
+        }
+        let size = checkpoint.size;
+        Err(Refusal::Inconsistent(match old == size {
+            true if old_root == checkpoint.root => "a proof from a size to itself is empty".into(),
+            true => format!("the tree of size {size} has another root"),
+            false => format!("the proof does not lead from size {old} to this root of size {size}"),
+        }))
+    }
+
+    /// A checkpoint refused earlier may turn out to be the other half of a fork.
+    fn compare_with_doubts(&self, place: &mut Place<'_, impl Store>, note: &Note) -> Result<(), Refusal> {
+        for doubt in place.evidence(Part::Doubt)? {
+            let [_, refused] = doubt.notes();
+            if pair(refused, note)?.is_fork() {
+                accuse(place, refused, note)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The line that says: seen at `time`, in seconds (tlog-cosignature, cosignature/v1).
+    fn cosign(&self, time: u64, text: &str) -> Result<SignatureLine, Refusal> {
+        let signature = sign_checked(&self.signer, &self.key, &cosignature_message(time, text));
+        let signature = signature.map_err(Refusal::Signer)?;
+        Ok(note_line(&self.vkey, &[&time.to_be_bytes()[..], &signature].concat()))
+    }
+}
+
+/// Keeps the two, unless they say the same.
+fn accuse(place: &mut Place<'_, impl Store>, first: &Note, second: &Note) -> Result<(), Refusal> {
+    let evidence = pair(first, second)?;
+    let [a, b] = evidence.checkpoints();
+    match (a == b, evidence.is_fork()) {
+        (true, _) => Ok(()),
+        (false, true) => Ok(place.keep(Part::Fork, &evidence)?),
+        (false, false) => Ok(place.keep(Part::Doubt, &evidence)?),
+    }
+}
+
+fn pair(first: &Note, second: &Note) -> Result<Evidence, Refusal> {
+    let corrupt = |error: NoteError| Refusal::Store(StoreError::Corrupt(error.to_string()));
+    Evidence::new(first.clone(), second.clone()).map_err(corrupt)
+}

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Why: a witness is worth what others can do with it. Serves dist/secure-log-witness.wasm with a stock wasmtime on a
+# loopback port and lets a public client and verifier (PyPI) use it: components/witness/tests/public_client.py.
+# The other way round, our log before a public witness, is components/log/tests/witness_oracles.rs.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+artifact=dist/secure-log-witness.wasm
+[ -f "$artifact" ] || { echo "witness: no $artifact: run ./scripts/build-components.sh first" >&2; exit 1; }
+./scripts/oracles.sh
+home="${SECURE_LOG_ORACLES:-${XDG_CACHE_HOME:-$HOME/.cache}/secure-log/oracles}"
+[ -x "$home/aics/bin/aics-witness" ] || { echo "witness: left out, there is no Python 3.12 for its client"; exit 0; }
+exec "$home/aics/bin/python" components/witness/tests/public_client.py "$home/wasmtime" "$artifact"
