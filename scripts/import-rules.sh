@@ -23,6 +23,7 @@ OURS = {
     "secure-log-transport-http": ["secure-log-bindings", "secure-log-rpc"],  # rpc: envelope and transport's trait
     "secure-log-rpc-server": ["secure-log", "secure-log-bindings", "secure-log-rpc"],
     "secure-log-keystore-software": ["secure-log", "secure-log-bindings"],
+    "secure-log-cli": ["secure-log", "secure-log-bindings"],
     "secure-log-compose": [],
     "secure-log-verify": ["secure-log"],
 }

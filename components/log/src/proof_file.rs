@@ -248,12 +248,12 @@ pub struct VerifiedConsistency {
 
 impl VerifiedConsistency {
     /// The older, or equal.
-    pub fn old(&self) -> &TrustedCheckpoint {
+    pub fn older(&self) -> &TrustedCheckpoint {
         &self.old
     }
 
     /// The newer.
-    pub fn new(&self) -> &TrustedCheckpoint {
+    pub fn newer(&self) -> &TrustedCheckpoint {
         &self.new
     }
 }

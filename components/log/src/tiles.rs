@@ -59,6 +59,20 @@ impl Tile {
         (width > 0).then_some(Tile { content, index: items / TILE, width })
     }
 
+    /// Leaves of the smallest tree that has this file.
+    pub fn end(&self) -> u64 {
+        let items = self.index.saturating_mul(TILE).saturating_add(u64::from(self.width));
+        match self.content {
+            Content::Hashes(level) => items.saturating_mul(1_u64.checked_shl(u32::from(level) * LEVELS).unwrap_or(0)),
+            Content::Entries | Content::Payloads => items,
+        }
+    }
+
+    /// Whether a tree of `size` leaves has the full file in the place of this one.
+    pub fn superseded(&self, size: u64) -> bool {
+        self.width < FULL && items(self.content, size) / TILE > self.index
+    }
+
     /// The name below the log's prefix, with `/` between its parts.
     pub fn path(&self) -> String {
         let folder = match self.content {
@@ -293,6 +307,9 @@ mod tests {
         assert_eq!(hashes(1, 999, 255), "tile/1/999.p/255");
         assert_eq!(hashes(7, 1000, FULL), "tile/7/x001/000");
         assert_eq!(Tile::full(Content::Entries, 5).path(), "tile/entries/005");
+        let above = Tile::partial(Content::Hashes(1), 70_000).unwrap();
+        assert_eq!((above.end(), Tile::full(Content::Hashes(1), 0).end()), (273 * 256, 65_536));
+        assert!(!above.superseded(131_071) && above.superseded(131_072));
         assert_eq!(Tile::partial(Content::Payloads, 70_000).unwrap().path(), "payloads/273.p/112");
     }
 

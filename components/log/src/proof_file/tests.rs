@@ -186,7 +186,7 @@ fn a_consistency_proof_carries_both_checkpoints_and_binds_them() {
         let read = ConsistencyFile::parse(&text).unwrap();
         assert_eq!((read.to_string(), &read), (text, &consistency(old, new)));
         let verified = read.verify(&policy(true)).unwrap();
-        assert_eq!((verified.old().checkpoint().size, verified.new().checkpoint().size), (old, new));
+        assert_eq!((verified.older().checkpoint().size, verified.newer().checkpoint().size), (old, new));
     }
 }
 
