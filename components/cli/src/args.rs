@@ -13,7 +13,7 @@ use crate::failure::Failure;
 ///
 /// Exit status: 0 whole, 1 a finding, 2 usage, 3 cannot tell.
 #[derive(Parser)]
-#[command(name = "secure-log", version, max_term_width = 110)]
+#[command(name = "secure-log", bin_name = "secure-log", version, max_term_width = 110)]
 pub struct Args {
     #[command(flatten)]
     pub common: Common,

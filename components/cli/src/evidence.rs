@@ -84,7 +84,14 @@ pub fn check_proof(common: &Common, what: &CheckProof, console: &mut Console<'_>
     let beside = || with_extension(&what.proof.with_extension(""), "entry");
     let body = file(&what.entry.clone().unwrap_or_else(beside), MAX_ENTRY)?;
     let verified = InclusionFile::parse(&text).and_then(|proof| proof.verify(&body, &policy)).map_err(named)?;
-    let mut shown = Shown { entry: verified.entry().clone(), body, hash: verified.hash(), payload: None, salt: None };
+    let mut shown = Shown {
+        entry: verified.entry().clone(),
+        body,
+        hash: verified.hash(),
+        payload: None,
+        salt: None,
+        from_log: false,
+    };
     if let Some(path) = &what.payload {
         let stored = file(path, payload::SALT_LEN + MAX_PAYLOAD)?;
         let opened = shown.entry.event.payload.as_ref().and_then(|reference| payload::open(reference, &stored));
@@ -93,27 +100,8 @@ pub fn check_proof(common: &Common, what: &CheckProof, console: &mut Console<'_>
         (shown.salt, shown.payload) = (Some(salt.to_vec()), Some(payload.to_vec()));
     }
     let trusted = verified.checkpoint();
-    let text = || {
-        let payload = if shown.payload.is_none() { unproven(&shown) } else { "" };
-        format!("PROVEN: {}{payload}\n{}", shown.line(), trusted_text(trusted))
-    };
-    console.say(text, || json!({ "proven": true, "entry": entry_value(&shown), "checkpoint": trusted_value(trusted) }))
-}
-
-/// An entry without its payload beside it: nothing says that it was erased.
-fn unproven(shown: &Shown) -> &'static str {
-    match shown.entry.event.payload {
-        Some(_) => " (payload not given: --payload)",
-        None => "",
-    }
-}
-
-fn entry_value(shown: &Shown) -> Value {
-    let mut value = shown.value();
-    if let Value::Object(object) = &mut value {
-        object.remove("erased");
-    }
-    value
+    let text = || format!("PROVEN: {}\n{}", shown.line(), trusted_text(trusted));
+    console.say(text, || json!({ "proven": true, "entry": shown.value(), "checkpoint": trusted_value(trusted) }))
 }
 
 fn trusted_text(trusted: &TrustedCheckpoint) -> String {

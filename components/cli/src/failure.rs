@@ -6,6 +6,8 @@ use std::io;
 use secure_log::error::{Invalid, LogError};
 use secure_log::note::NoteError;
 use secure_log::proof_file::ProofError;
+use secure_log::signer::SignerError;
+use secure_log::store::StoreError;
 use secure_log_bindings::types;
 
 /// Exit status: something stored or given is not what it must be.
@@ -98,7 +100,9 @@ impl From<types::LogError> for Failure {
             | LogError::StreamNotFound
             | LogError::SegmentNotFound
             | LogError::EmptySegment
-            | LogError::StreamClosed => Failure::Usage(text),
+            | LogError::StreamClosed
+            | LogError::Store(StoreError::Invalid(_))
+            | LogError::Signer(SignerError::KeyNotFound(_)) => Failure::Usage(text),
             LogError::NotOpen
             | LogError::AlreadyOpen
             | LogError::Conflict

@@ -65,7 +65,8 @@ fn page(
     log: &mut impl Service,
     console: &mut Console<'_>,
 ) -> Result<u64, Failure> {
-    let entries = log.read_since(stream, start, limit)?;
+    let named = |failure: Failure| failure.after(&format!("entry {start} of {stream}: "));
+    let entries = log.read_since(stream, start, limit).map_err(Failure::from).map_err(named)?;
     let mut seen = 0;
     for entry in entries {
         let shown = Shown::new(entry)?;

@@ -18,10 +18,12 @@ pub struct Shown {
     pub body: Vec<u8>,
     /// Of `body`.
     pub hash: Digest,
-    /// Absent: none was logged, or it was erased.
+    /// Absent: none was logged, or it was erased, or nobody gave it.
     pub payload: Option<Vec<u8>>,
     /// Of the payload.
     pub salt: Option<Vec<u8>>,
+    /// It is a log that gave no payload: then it was erased.
+    pub from_log: bool,
 }
 
 impl Shown {
@@ -34,7 +36,7 @@ impl Shown {
         let body = encode_entry(&entry).map_err(|error| wrong(error.0))?;
         let hash = leaf_hash(&body);
         match hash.0 == claimed.as_slice() {
-            true => Ok(Shown { entry, body, hash, payload, salt }),
+            true => Ok(Shown { entry, body, hash, payload, salt, from_log: true }),
             false => Err(wrong("its bytes do not have the hash it comes with".into())),
         }
     }
@@ -59,7 +61,8 @@ impl Shown {
                 Ok(text) => plain(text),
                 Err(_) => format!("({} bytes of {})", payload.len(), plain(reference.encoding.as_str())),
             },
-            (Event { payload: Some(_), .. }, None) => "(erased)".into(),
+            (Event { payload: Some(_), .. }, None) if self.from_log => "(erased)".into(),
+            (Event { payload: Some(_), .. }, None) => "(its payload was not given)".into(),
             (Event { payload: None, .. }, _) => String::new(),
         }
     }
@@ -82,7 +85,7 @@ impl Shown {
             match self.payload.as_deref().map(|payload| (std::str::from_utf8(payload), payload)) {
                 Some((Ok(text), _)) => put("payload", json!(text)),
                 Some((Err(_), bytes)) => put("payload-base64", json!(BASE64.encode(bytes))),
-                None => put("erased", json!(true)),
+                None => put("erased", json!(self.from_log.then_some(true))),
             };
         }
         if let Some(detail) = &event.detail {
@@ -155,7 +158,7 @@ mod tests {
     fn times_are_rfc_3339_in_utc() {
         assert_eq!(time(0), "1970-01-01T00:00:00.000000Z");
         assert_eq!(time(1_767_225_600_000_001), "2026-01-01T00:00:00.000001Z");
-        assert_eq!(time(253_402_207_200_999_999), "9999-12-30T22:00:00.999999Z");
+        assert_eq!(time(253_370_764_800_000_000), "9999-01-01T00:00:00.000000Z");
         assert_eq!(time(u64::MAX), u64::MAX.to_string());
         assert_eq!(seconds(1_767_225_660), "2026-01-01T00:01:00Z");
     }
