@@ -1,7 +1,8 @@
 //! `append`: events from arguments, or lines as they come. What was told to be durable is durable.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -31,18 +32,18 @@ pub fn append(
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
     let stream = common.stream()?;
-    let mut writer = Writer { stream, what, log, lines: 0, skipped: what.from_line - 1, durable: None };
+    let mut writer = Writer { stream, what, log, done: 0, skipped: what.from_line - 1, durable: None };
     if !what.texts.is_empty() {
         let events = what.texts.iter().map(|text| writer.event(text.clone().into_bytes())).collect();
         return writer.write(events, console);
     }
     match what.file.as_deref().filter(|path| path.as_os_str() != "-") {
-        None => writer.follow_lines("stdin", None, None, console),
+        None => writer.lines("stdin", None, None, console),
         Some(path) => {
             let name = path.display().to_string();
             let opened = File::open(path).map_err(|error| Failure::usage(format!("{name}: {error}")))?;
-            let pause = what.follow.then_some(PAUSE);
-            writer.follow_lines(&name, Some(&mut BufReader::with_capacity(READ, opened)), pause, console)
+            let mut input = BufReader::with_capacity(READ, opened);
+            writer.lines(&name, Some(&mut input), what.follow.then_some(path), console)
         }
     }
 }
@@ -52,7 +53,7 @@ struct Writer<'a, L> {
     what: &'a Append,
     log: &'a mut L,
     /// Lines of the input that are in the log or were skipped.
-    lines: u64,
+    done: u64,
     /// Lines to pass over.
     skipped: u64,
     /// The last seqno that is known to be durable.
@@ -73,43 +74,55 @@ impl<L: Service> Writer<'_, L> {
         }
     }
 
-    /// Appends lines until the input ends; with `pause` its end is waited at. `input` absent: stdin.
-    fn follow_lines(
+    /// Appends lines until the input ends; the end of a `followed` file is waited at. `input` absent: stdin.
+    fn lines(
         &mut self,
         name: &str,
         mut input: Option<&mut dyn BufRead>,
-        pause: Option<Duration>,
+        followed: Option<&Path>,
         console: &mut Console<'_>,
     ) -> Result<(), Failure> {
-        let mut pending = Vec::new();
+        let (mut pending, mut position) = (Vec::new(), 0);
         loop {
             let source: &mut dyn BufRead = match &mut input {
                 Some(input) => *input,
                 None => console.input(),
             };
-            let failed = |error| Failure::io(name, &error);
-            let chunk = source.fill_buf().map_err(failed).map_err(|failure| self.left(name, failure))?;
+            let chunk = source.fill_buf().map_err(|error| self.left(name, Failure::io("reading", &error)))?;
             let read = chunk.len();
             pending.extend_from_slice(chunk);
             source.consume(read);
-            let rest = self.whole_lines(name, &pending, console)?;
-            pending.drain(..rest);
+            position += read as u64;
+            let used = self.whole_lines(name, &pending, console)?;
+            pending.drain(..used);
             if pending.len() > MAX_PAYLOAD {
                 return Err(self.too_long(name));
             }
-            match (read, pause) {
-                (0, Some(pause)) => sleep(pause),
+            match (read, followed) {
                 (0, None) => break,
-                _ => console.progress("lines", self.lines, None),
+                (0, Some(path)) => {
+                    self.still_there(name, path, position)?;
+                    sleep(PAUSE);
+                }
+                _ => console.progress("lines", self.done, None),
             }
         }
         if !pending.is_empty() {
             self.append_lines(name, vec![pending], console)?;
         }
-        let lines = self.lines;
+        let lines = self.done;
         match self.durable {
             Some(_) => Ok(()),
             None => console.say(|| format!("no new line in {name}"), || json!({ "appended": 0, "lines": lines })),
+        }
+    }
+
+    /// A followed file only grows: one that became shorter was cut or replaced, and its lines are others.
+    fn still_there(&self, name: &str, path: &Path, position: u64) -> Result<(), Failure> {
+        let length = fs::metadata(path).map_err(|error| self.left(name, Failure::io("looking", &error)))?.len();
+        match length < position {
+            true => Err(self.left(name, Failure::CannotTell("the file became shorter: it was cut or replaced".into()))),
+            false => Ok(()),
         }
     }
 
@@ -138,14 +151,14 @@ impl<L: Service> Writer<'_, L> {
         let skip = lines.len().min(usize::try_from(self.skipped).unwrap_or(usize::MAX));
         lines.drain(..skip);
         self.skipped -= skip as u64;
-        self.lines += skip as u64;
+        self.done += skip as u64;
         if lines.is_empty() {
             return Ok(());
         }
         let count = lines.len() as u64;
         let events = lines.into_iter().map(|line| self.event(line)).collect();
         self.write(events, console).map_err(|failure| self.left(name, failure))?;
-        self.lines += count;
+        self.done += count;
         Ok(())
     }
 
@@ -169,18 +182,18 @@ impl<L: Service> Writer<'_, L> {
     }
 
     fn too_long(&self, name: &str) -> Failure {
-        let why = format!("line {} has more than {MAX_PAYLOAD} bytes: log its digest instead", self.lines + 1);
+        let why = format!("line {} has more than {MAX_PAYLOAD} bytes: log its digest instead", self.done + 1);
         self.left(name, Failure::usage(why))
     }
 
     /// Says how far the input got.
     fn left(&self, name: &str, failure: Failure) -> Failure {
-        let next = self.lines + 1;
+        let next = self.done + 1;
         match self.durable {
             None => failure.after(&format!("{name}, from line {next} on nothing is known to be in the log: ")),
             Some(entry) => failure.after(&format!(
                 "{name} is durable through line {} (entry {entry}), go on with --from-line {next}: ",
-                self.lines
+                self.done
             )),
         }
     }

@@ -132,8 +132,12 @@ impl From<NoteError> for Failure {
     }
 }
 
+/// A log that the policy does not speak of is not judged.
 impl From<ProofError> for Failure {
     fn from(error: ProofError) -> Failure {
-        Failure::Finding(error.to_string())
+        match error {
+            ProofError::UnknownLog(_) => Failure::CannotTell(error.to_string()),
+            _ => Failure::Finding(error.to_string()),
+        }
     }
 }

@@ -143,7 +143,10 @@ pub fn verify(common: &Common, what: Verify, log: &mut impl Service, console: &m
         false => Signers::Policy(common.policy()?.1),
     };
     let trust = Trust { signers, authors: what.authors, require_author: what.require_author };
-    let report = log.verify(stream, trust)?;
+    let report = log.verify(stream, trust).map_err(|error| match error {
+        LogError::Untrusted(why) => Failure::CannotTell(format!("{stream}: {why}")),
+        error => Failure::from(error).after(&format!("{stream}: ")),
+    })?;
     console.say(|| report_text(&report), || report_value(&report))?;
     match &report.finding {
         None => Ok(()),

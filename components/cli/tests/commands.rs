@@ -129,6 +129,20 @@ fn the_exit_status_says_who_is_to_blame() {
 }
 
 #[test]
+fn a_log_that_the_policy_does_not_name_is_not_judged() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut desk, policy) = signed(folder.path());
+    let prefix = folder.path().join("proof").display().to_string();
+    desk.good(&format!("prove 1 --out {prefix}"));
+    let other = support::FixedKey::witness().vkey("log.example.org/refunds");
+    fs::write(&policy, format!("log {other}\nquorum none\n")).unwrap();
+    for line in [format!("verify --policy {policy}"), format!("check-proof {prefix}.tlog-proof --policy {policy}")] {
+        let said = desk.run(&line);
+        assert!(said.status == CANNOT_TELL && said.err.contains("no log line"), "{line}: {}", said.err);
+    }
+}
+
+#[test]
 fn trusting_the_keystore_is_a_choice_that_the_report_repeats() {
     let folder = tempfile::tempdir().unwrap();
     let (mut desk, _) = signed(folder.path());

@@ -1,4 +1,4 @@
-// Judges notes, proofs and published trees with golang.org/x/mod/sumdb/{note,tlog}, the code that verifies Go's checksum database.
+// Judges notes, proofs, proof files and published trees with golang.org/x/mod/sumdb/{note,tlog}, the code that verifies Go's checksum database.
 // Why: a log that only its own code can verify is not evidence. scripts/oracles.sh builds this.
 //
 // Reads one JSON case per line, answers each with "accepted" or "refused: <why>".
@@ -32,6 +32,55 @@ type evidence struct {
 	OldRoot string `json:"old_root"`
 	Path    []string
 	Dir     string
+	Proof   string
+	Entry   string
+}
+
+// A c2sp.org/tlog-proof without extra line: the entry is in the tree of the signed checkpoint.
+func judgeProof(e evidence, verifier note.Verifier) error {
+	head, text, found := strings.Cut(e.Proof, "\n\n")
+	lines := strings.Split(head, "\n")
+	if !found || len(lines) < 2 || lines[0] != "c2sp.org/tlog-proof@v1" || !strings.HasPrefix(lines[1], "index ") {
+		return errors.New("not a proof")
+	}
+	seqno, err := strconv.ParseInt(lines[1][len("index "):], 10, 64)
+	if err != nil {
+		return err
+	}
+	proof := tlog.RecordProof{}
+	for _, line := range lines[2:] {
+		hash, err := tlog.ParseHash(line)
+		if err != nil {
+			return err
+		}
+		proof = append(proof, hash)
+	}
+	size, root, err := openCheckpoint([]byte(text), verifier)
+	if err != nil {
+		return err
+	}
+	entry, err := hex.DecodeString(e.Entry)
+	if err != nil {
+		return err
+	}
+	return tlog.CheckRecord(proof, size, root, seqno, tlog.RecordHash(entry))
+}
+
+// Size and root of a signed checkpoint of the log that the verifier names.
+func openCheckpoint(text []byte, verifier note.Verifier) (size int64, root tlog.Hash, err error) {
+	signed, err := note.Open(text, note.VerifierList(verifier))
+	if err != nil {
+		return 0, root, err
+	}
+	lines := strings.Split(signed.Text, "\n")
+	if len(lines) != 4 || lines[0] != verifier.Name() {
+		return 0, root, errors.New("not a checkpoint of this log")
+	}
+	if size, err = strconv.ParseInt(lines[1], 10, 64); err != nil {
+		return 0, root, err
+	}
+	root, err = tlog.ParseHash(lines[2])
+	return size, root, err
 }
 
 // A tree published as c2sp.org/tlog-tiles, which leaves the tile height out of the names.
@@ -59,19 +108,7 @@ func judgeTiles(dir string, verifier note.Verifier) error {
 	if err != nil {
 		return err
 	}
-	signed, err := note.Open(text, note.VerifierList(verifier))
-	if err != nil {
-		return err
-	}
-	lines := strings.Split(signed.Text, "\n")
-	if len(lines) != 4 || lines[0] != verifier.Name() {
-		return errors.New("not a checkpoint of this log")
-	}
-	size, err := strconv.ParseInt(lines[1], 10, 64)
-	if err != nil {
-		return err
-	}
-	root, err := tlog.ParseHash(lines[2])
+	size, root, err := openCheckpoint(text, verifier)
 	if err != nil {
 		return err
 	}
@@ -114,13 +151,16 @@ func digest(text string) (tlog.Hash, error) {
 }
 
 func judge(e evidence) error {
-	if e.Kind == "note" || e.Kind == "tiles" {
+	if e.Kind == "note" || e.Kind == "tiles" || e.Kind == "proof" {
 		verifier, err := note.NewVerifier(e.Vkey)
 		if err != nil {
 			return err
 		}
-		if e.Kind == "tiles" {
+		switch e.Kind {
+		case "tiles":
 			return judgeTiles(e.Dir, verifier)
+		case "proof":
+			return judgeProof(e, verifier)
 		}
 		_, err = note.Open([]byte(e.Note), note.VerifierList(verifier))
 		return err
