@@ -29,7 +29,7 @@ in_verify() { CARGO_TARGET_DIR="$SECURE_LOG_VERIFY_TARGET_DIR" cargo "$1" --lock
 components() { sed -n 's/.*new \([a-z-]*\):\([a-z0-9-]*\).*/--package=\1-\2/p' compose/*.wac | sort -u; }
 
 formatting() { cargo fmt --all --check && (cd verify && cargo fmt --all --check); }
-shell_syntax() { local script; for script in scripts/*.sh .ci/run; do bash -n "$script" || return 1; done; }
+shell_syntax() { local script; for script in scripts/*.sh .ci/run; do bash -n "$script" || return 1; done; sh -n scripts/secure-log && sh -n scripts/recompute-root.sh; }
 # In release, so that SQLite's C is compiled for wasm once and the build below finds it.
 lints_wasm() { cargo clippy --locked --release --target wasm32-wasip2 $(components) -- -D warnings; }
 documentation() { RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --features secure-log/contract --no-deps --document-private-items; }

@@ -52,14 +52,23 @@ fn surplus_exports(types: &Types, world: WorldId, component: WorldId) -> Vec<Str
     types[component]
         .exports
         .iter()
-        .filter_map(|(name, item)| match types[world].exports.get(name) {
+        .filter_map(|(name, item)| match types[world].exports.iter().find(|(known, _)| track(known) == track(name)) {
             None => Some(format!("stray export `{name}`")),
-            Some(expected) => checker
+            Some((_, expected)) => checker
                 .is_subtype(expected.promote(), types, *item, types)
                 .err()
                 .map(|error| format!("export `{name}` has more than its interface: {error:#}")),
         })
         .collect()
+}
+
+/// An interface's name up to what versions compatible with it share: `wasi:cli/run@0.2` of `wasi:cli/run@0.2.12`.
+/// Rust's standard library exports `run` at the oldest version of a world.
+fn track(name: &str) -> &str {
+    match name.rsplit_once('.') {
+        Some((track, _)) if name.contains("@0.") => track,
+        _ => name,
+    }
 }
 
 /// Names of what a component imports, without versions and sorted: the version of a WASI interface

@@ -12,7 +12,8 @@ use wit_parser::{LiftLowerAbi, ManglingAndAbi, Resolve};
 use crate::{Args, run};
 
 /// Part (file name without extension) and its world.
-const PARTS: [(&str, &str); 8] = [
+const PARTS: [(&str, &str); 9] = [
+    ("secure_log_cli", "cli"),
     ("secure_log_core", "core"),
     ("secure_log_store_sqlite", "store-provider"),
     ("secure_log_store_file", "store-provider"),
@@ -141,9 +142,20 @@ fn component(wit: &Path, extra: &str, world: &str) -> Vec<u8> {
 #[test]
 fn every_graph_composes_and_fits_its_world() {
     let yard = Yard::new();
-    assert_eq!(yard.run(false).unwrap(), 6);
-    assert_eq!(yard.run(false).unwrap(), 6, "a second run over the same artifacts");
-    for artifact in ["sqlite", "file", "remote", "rpc-server", "rpc-server-file", "witness"] {
+    let artifacts = [
+        "sqlite",
+        "file",
+        "remote",
+        "rpc-server",
+        "rpc-server-file",
+        "witness",
+        "cli-file",
+        "cli-sqlite",
+        "cli-remote",
+    ];
+    assert_eq!(yard.run(false).unwrap(), artifacts.len());
+    assert_eq!(yard.run(false).unwrap(), artifacts.len(), "a second run over the same artifacts");
+    for artifact in artifacts {
         assert!(yard.path(&format!("dist/secure-log-{artifact}.wasm")).is_file(), "{artifact}");
     }
 }
@@ -154,7 +166,7 @@ fn a_missing_part_names_the_command_that_builds_it_and_leaves_no_old_artifact() 
     fs::remove_file(yard.path("parts/secure_log_store_file.wasm")).unwrap();
     let error = yard.error("secure-log-file");
     assert!(error.contains("cargo build --release --target wasm32-wasip2 -p secure-log-store-file"), "{error}");
-    assert_eq!(yard.run(false).unwrap_err().to_string(), "4 composed, 2 failed");
+    assert_eq!(yard.run(false).unwrap_err().to_string(), "6 composed, 3 failed");
     assert!(!yard.path("dist/secure-log-file.wasm").exists());
     assert!(yard.path("dist/secure-log-sqlite.wasm").exists());
 }

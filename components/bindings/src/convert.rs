@@ -3,6 +3,7 @@
 //! Domain to WIT cannot fail and is `From`. WIT to domain is `TryFrom` (or a function that takes what the
 //! value alone does not say) and fails with [`Invalid`], which names the field. Vectors are moved, never copied.
 
+mod answer;
 mod log;
 
 use secure_log::error::Invalid;

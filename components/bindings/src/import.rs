@@ -1,6 +1,9 @@
 //! The providers a component was composed with, as values of the domain's traits. Not trusted: what they
 //! answer is parsed here and checked by the log.
 
+pub mod exit;
+pub mod log;
+
 use secure_log::store::{Row, RowKind, Store, StoreError, Want};
 use secure_log::types::StreamId;
 

@@ -21,7 +21,8 @@
 //! | `export_transport!` (feature `transport`) | `secure_log_rpc::Transport` | `secure-log:log/transport` |
 //! | [`export_log!`] | the three `Guest` traits of [`export::log`] | `encoder`, `log`, `checkpoint` |
 //!
-//! The other direction: [`import::ImportedStore`] is a `Store`, `import::ImportedTransport` a `Transport`.
+//! The other direction: [`import::ImportedStore`] is a `Store`, `import::ImportedTransport` a `Transport`, and
+//! [`import::log`] the log of a composed core.
 //! `keys:keystore/signer` is not imported here: an import of an interface that users of this crate export
 //! with its resource would stay in their components. The core imports it itself.
 

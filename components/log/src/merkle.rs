@@ -18,11 +18,11 @@ use sha2::{Digest as _, Sha256};
 use crate::types::Digest;
 
 /// Levels between two heights: 256 = 2^8.
-const LEVELS: u32 = 8;
+pub(crate) const LEVELS: u32 = 8;
 /// Hashes in a full tile.
-const TILE: u64 = 1 << LEVELS;
+pub(crate) const TILE: u64 = 1 << LEVELS;
 /// Greatest height with rows of its own: 256^7 = 2^56 leaves, and 2^63-1 leaves hold 127 such subtrees.
-const MAX_HEIGHT: u32 = 7;
+pub(crate) const MAX_HEIGHT: u32 = 7;
 
 /// The hash of an entry, link of the chain and leaf of the tree: `SHA-256(0x00 || entry)` (RFC 9162 section 2.1.1).
 pub fn leaf_hash(entry: &[u8]) -> Digest {

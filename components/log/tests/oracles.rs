@@ -5,11 +5,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+#[path = "support/oracle.rs"]
+mod oracle;
 mod support;
 
-use std::io::Write as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -17,60 +18,10 @@ use secure_log::merkle::{consistency_path, inclusion_path, leaf_hash, root, veri
 use secure_log::note::{Checkpoint, Note, VerifiedCheckpoint, VerifierKey, cosignature_message, note_line};
 use secure_log::signer::Algorithm;
 use secure_log::types::Digest;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use support::{FixedKey, INSTALL, ORIGIN, Rows, WITNESS, oracles};
-
-/// Evidence and our own verdict on it.
-struct Case {
-    what: String,
-    evidence: Value,
-    ours: bool,
-    /// A verifier that is known to take what we refuse.
-    laxer: Option<&'static str>,
-}
-
-/// Asks a verifier that reads one case per line and answers each with a line.
-fn agree(verifier: &str, mut command: Command, cases: &[Case]) {
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect(INSTALL);
-    let mut input = child.stdin.take().unwrap();
-    let lines: String = cases.iter().map(|case| format!("{}\n", case.evidence)).collect();
-    let writer = std::thread::spawn(move || input.write_all(lines.as_bytes()));
-    let output = child.wait_with_output().unwrap();
-    writer.join().unwrap().unwrap();
-    assert!(output.status.success(), "{verifier} failed: {}", output.status);
-    let answers = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(answers.lines().count(), cases.len(), "{verifier} answers every case");
-    for (case, answer) in cases.iter().zip(answers.lines()) {
-        let expected = case.ours || case.laxer == Some(verifier);
-        assert_eq!(answer == "accepted", expected, "{verifier}, {}: {answer}", case.what);
-    }
-}
-
-fn go() -> Command {
-    let program = oracles().join("tlog-go");
-    assert!(program.exists(), "{INSTALL}");
-    Command::new(program)
-}
-
-/// `None` where the installer found no Python that is new enough.
-fn aics() -> Option<Command> {
-    let folder = oracles().join("aics");
-    assert!(oracles().join("tlog-go").exists(), "{INSTALL}");
-    folder.join("installed").exists().then(|| {
-        let mut command = Command::new(folder.join("bin/python"));
-        command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle/verify.py"));
-        command
-    })
-}
-
-fn judged_by_both(cases: &[Case]) {
-    assert!(cases.iter().any(|case| case.ours) && cases.iter().any(|case| !case.ours));
-    agree("x/mod/sumdb", go(), cases);
-    if let Some(command) = aics() {
-        agree("aics-tlog", command, cases);
-    }
-}
+use oracle::{Case, agree, aics, judged_by_both};
+use support::{FixedKey, ORIGIN, Rows, WITNESS};
 
 fn tree(size: usize) -> Rows {
     let mut rows = Rows::new();

@@ -2,6 +2,8 @@
 //! client half. `scripts/oracles.sh` installs it; where there is no Python for it the test says so and ends.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "support/oracle.rs"]
+mod oracle;
 mod support;
 #[path = "support/world.rs"]
 mod world;
@@ -11,13 +13,14 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use oracle::{INSTALL, oracles};
 use secure_log::error::LogError;
 use secure_log::note::{SignatureLine, VerifierKey};
 use secure_log::policy::Policy;
 use secure_log::signer::Algorithm;
 use secure_log::verify::{Signers, Trust};
 use secure_log::witness::{Response, Submission, SubmitError, Unanswered, submit};
-use support::{FixedKey, INSTALL, ORIGIN, oracles};
+use support::{FixedKey, ORIGIN};
 use world::{Shared, TestLog, fill, log, stream};
 
 /// A running witness; gone when dropped.

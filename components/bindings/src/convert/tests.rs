@@ -330,3 +330,41 @@ fn ed25519_key() -> PublicKey {
     encoded[0] = 0x58;
     PublicKey::parse(Algorithm::Ed25519, &encoded).unwrap()
 }
+
+#[test]
+fn an_error_that_a_log_answers_is_the_one_it_had() {
+    let finding = || Finding {
+        stream_id: stream(),
+        first_seqno: 3,
+        last_seqno: 4,
+        kind: FindingKind::Truncated,
+        detail: "cut".into(),
+    };
+    let words = || "why".to_owned();
+    for error in [
+        LogError::NotOpen,
+        LogError::AlreadyOpen,
+        LogError::Invalid(words()),
+        LogError::EntryNotFound,
+        LogError::StreamNotFound,
+        LogError::SegmentNotFound,
+        LogError::EmptySegment,
+        LogError::StreamClosed,
+        LogError::Conflict,
+        LogError::Tampered(finding()),
+        LogError::Rollback(finding()),
+        LogError::Untrusted(words()),
+        LogError::Signer(SignerError::KeyNotFound(words())),
+        LogError::Signer(SignerError::UnsupportedAlgorithm(words())),
+        LogError::Signer(SignerError::AccessDenied(words())),
+        LogError::Signer(SignerError::Backend(words())),
+        LogError::Signer(SignerError::WrongSignature(words())),
+        LogError::Store(StoreError::Denied(words())),
+        LogError::Unsupported(words()),
+    ] {
+        assert_eq!(LogError::try_from(types::LogError::from(error.clone())), Ok(error));
+    }
+    let mut evil = types::Finding::from(finding());
+    evil.stream_id = "../a".into();
+    assert!(LogError::try_from(types::LogError::Tampered(evil)).is_err());
+}

@@ -2,8 +2,6 @@
 
 #![allow(dead_code)]
 
-use std::path::PathBuf;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use chacha20::ChaCha20Rng;
@@ -23,17 +21,6 @@ pub const LOG_NAME: &str = "log.example.org";
 pub const STREAM: &str = "payments";
 pub const ORIGIN: &str = "log.example.org/payments";
 pub const WITNESS: &str = "witness.example.net/w1";
-
-pub const INSTALL: &str = "the public verifiers are not installed: run ./scripts/oracles.sh";
-
-/// Where `scripts/oracles.sh` puts them.
-pub fn oracles() -> PathBuf {
-    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    set("SECURE_LOG_ORACLES").unwrap_or_else(|| {
-        let cache = set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache")));
-        cache.expect("neither XDG_CACHE_HOME nor HOME is set").join("secure-log/oracles")
-    })
-}
 
 /// A key of `tests/keys`. RSA salts come from a fixed seed, so every signature is the same in every run.
 pub enum FixedKey {

@@ -1,0 +1,200 @@
+//! `append`: events from arguments, or lines as they come. What was told to be durable is durable.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::thread::sleep;
+use std::time::Duration;
+
+use secure_log::types::MAX_PAYLOAD;
+use secure_log_bindings::types::{Event, Want};
+use serde_json::json;
+
+use crate::args::{Append, Common};
+use crate::console::Console;
+use crate::failure::Failure;
+use crate::service::Service;
+
+/// Lines in one batch, at most.
+const BATCH_LINES: usize = 1000;
+/// Bytes of lines in one batch, about: a quarter of what an append may have.
+const BATCH_BYTES: usize = 1024 * 1024;
+/// Bytes read of a file at once.
+const READ: usize = 256 * 1024;
+/// Between two looks at the end of a followed file.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Appends the texts, or lines until the input ends.
+pub fn append(
+    common: &Common,
+    what: &Append,
+    log: &mut impl Service,
+    console: &mut Console<'_>,
+) -> Result<(), Failure> {
+    let stream = common.stream()?;
+    let mut writer = Writer { stream, what, log, done: 0, skipped: what.from_line - 1, durable: None };
+    if !what.texts.is_empty() {
+        let events = what.texts.iter().map(|text| writer.event(text.clone().into_bytes())).collect();
+        return writer.write(events, console);
+    }
+    match what.file.as_deref().filter(|path| path.as_os_str() != "-") {
+        None => writer.lines("stdin", None, None, console),
+        Some(path) => {
+            let name = path.display().to_string();
+            let opened = File::open(path).map_err(|error| Failure::usage(format!("{name}: {error}")))?;
+            let mut input = BufReader::with_capacity(READ, opened);
+            writer.lines(&name, Some(&mut input), what.follow.then_some(path), console)
+        }
+    }
+}
+
+struct Writer<'a, L> {
+    stream: &'a str,
+    what: &'a Append,
+    log: &'a mut L,
+    /// Lines of the input that are in the log or were skipped.
+    done: u64,
+    /// Lines to pass over.
+    skipped: u64,
+    /// The last seqno that is known to be durable.
+    durable: Option<u64>,
+}
+
+impl<L: Service> Writer<'_, L> {
+    fn event(&self, payload: Vec<u8>) -> Event {
+        Event {
+            event_type: self.what.event_type.clone(),
+            severity: self.what.severity.into(),
+            producer: self.what.producer.clone(),
+            payload: Some(payload),
+            payload_encoding: Some(self.what.encoding.clone()),
+            salt: None,
+            idempotency_key: None,
+            author: None,
+        }
+    }
+
+    /// Appends lines until the input ends; the end of a `followed` file is waited at. `input` absent: stdin.
+    fn lines(
+        &mut self,
+        name: &str,
+        mut input: Option<&mut dyn BufRead>,
+        followed: Option<&Path>,
+        console: &mut Console<'_>,
+    ) -> Result<(), Failure> {
+        let (mut pending, mut position) = (Vec::new(), 0);
+        loop {
+            let source: &mut dyn BufRead = match &mut input {
+                Some(input) => *input,
+                None => console.input(),
+            };
+            let chunk = source.fill_buf().map_err(|error| self.left(name, Failure::io("reading", &error)))?;
+            let read = chunk.len();
+            pending.extend_from_slice(chunk);
+            source.consume(read);
+            position += read as u64;
+            let used = self.whole_lines(name, &pending, console)?;
+            pending.drain(..used);
+            if pending.len() > MAX_PAYLOAD {
+                return Err(self.too_long(name));
+            }
+            match (read, followed) {
+                (0, None) => break,
+                (0, Some(path)) => {
+                    self.still_there(name, path, position)?;
+                    sleep(PAUSE);
+                }
+                _ => console.progress("lines", self.done, None),
+            }
+        }
+        if !pending.is_empty() {
+            self.append_lines(name, vec![pending], console)?;
+        }
+        let lines = self.done;
+        match self.durable {
+            Some(_) => Ok(()),
+            None => console.say(|| format!("no new line in {name}"), || json!({ "appended": 0, "lines": lines })),
+        }
+    }
+
+    /// A followed file only grows: one that became shorter was cut or replaced, and its lines are others.
+    fn still_there(&self, name: &str, path: &Path, position: u64) -> Result<(), Failure> {
+        let length = fs::metadata(path).map_err(|error| self.left(name, Failure::io("looking", &error)))?.len();
+        match length < position {
+            true => Err(self.left(name, Failure::CannotTell("the file became shorter: it was cut or replaced".into()))),
+            false => Ok(()),
+        }
+    }
+
+    /// Appends the lines of `bytes` that end with a newline; says how many bytes that were.
+    fn whole_lines(&mut self, name: &str, bytes: &[u8], console: &mut Console<'_>) -> Result<usize, Failure> {
+        let (mut used, mut batch, mut size) = (0, Vec::new(), 0);
+        for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+            let Some(text) = line.strip_suffix(b"\n") else { break };
+            used += line.len();
+            if text.len() > MAX_PAYLOAD {
+                self.append_lines(name, std::mem::take(&mut batch), console)?;
+                return Err(self.too_long(name));
+            }
+            if batch.len() == BATCH_LINES || size + text.len() > BATCH_BYTES {
+                self.append_lines(name, std::mem::take(&mut batch), console)?;
+                size = 0;
+            }
+            size += text.len();
+            batch.push(text.to_vec());
+        }
+        self.append_lines(name, batch, console)?;
+        Ok(used)
+    }
+
+    fn append_lines(&mut self, name: &str, mut lines: Vec<Vec<u8>>, console: &mut Console<'_>) -> Result<(), Failure> {
+        let skip = lines.len().min(usize::try_from(self.skipped).unwrap_or(usize::MAX));
+        lines.drain(..skip);
+        self.skipped -= skip as u64;
+        self.done += skip as u64;
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let count = lines.len() as u64;
+        let events = lines.into_iter().map(|line| self.event(line)).collect();
+        self.write(events, console).map_err(|failure| self.left(name, failure))?;
+        self.done += count;
+        Ok(())
+    }
+
+    /// One batch, durable before it is told.
+    fn write(&mut self, events: Vec<Event>, console: &mut Console<'_>) -> Result<(), Failure> {
+        let batch = self.log.append_batch(self.stream, &events, Want::Synced)?;
+        let (Some(first), Some(last)) = (batch.results.first(), batch.results.last()) else { return Ok(()) };
+        let (first, last) = (first.seqno, last.seqno);
+        if batch.durable_through.is_none_or(|through| through < last) {
+            let why = format!("the log answered without saying that entry {last} is durable");
+            return Err(Failure::CannotTell(why));
+        }
+        self.durable = Some(last);
+        let stream = self.stream;
+        let text = || match first == last {
+            true => format!("entry {first} of {stream} is durable"),
+            false => format!("entries {first} to {last} of {stream} are durable"),
+        };
+        console.say(text, || json!({ "stream": stream, "first": first, "last": last, "durable-through": last }))?;
+        console.flush()
+    }
+
+    fn too_long(&self, name: &str) -> Failure {
+        let why = format!("line {} has more than {MAX_PAYLOAD} bytes: log its digest instead", self.done + 1);
+        self.left(name, Failure::usage(why))
+    }
+
+    /// Says how far the input got.
+    fn left(&self, name: &str, failure: Failure) -> Failure {
+        let next = self.done + 1;
+        match self.durable {
+            None => failure.after(&format!("{name}, from line {next} on nothing is known to be in the log: ")),
+            Some(entry) => failure.after(&format!(
+                "{name} is durable through line {} (entry {entry}), go on with --from-line {next}: ",
+                self.done
+            )),
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! What can be typed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::{Parser, Subcommand, ValueEnum};
+use secure_log::policy::{MAX_POLICY, Policy};
+use secure_log_bindings::types;
+
+use crate::failure::Failure;
+
+/// An audit log that can show that nobody changed it.
+///
+/// Exit status: 0 whole, 1 a finding, 2 usage, 3 cannot tell.
+#[derive(Parser)]
+#[command(name = "secure-log", bin_name = "secure-log", version, max_term_width = 110)]
+pub struct Args {
+    #[command(flatten)]
+    pub common: Common,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What most commands want, before or after the command's name.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Common options")]
+pub struct Common {
+    /// Where the log is kept, as its store understands it: a path, `:memory:`, or anything for a remote store
+    #[arg(long, global = true, env = "SECURE_LOG_STORE", hide_env_values = true)]
+    store: Option<String>,
+    /// Stream id
+    #[arg(long, short, global = true, env = "SECURE_LOG_STREAM")]
+    stream: Option<String>,
+    /// Identity in the keystore: the label of the key that signs
+    #[arg(long, short, global = true, env = "SECURE_LOG_KEY")]
+    key: Option<String>,
+    /// File with the policy to judge by (C2SP tlog-policy text): log keys, witnesses, quorum
+    #[arg(long, short, global = true, env = "SECURE_LOG_POLICY", value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// One JSON object a line instead of text for people
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+impl Common {
+    pub fn store(&self) -> Result<&str, Failure> {
+        self.store.as_deref().ok_or_else(|| missing("--store (or SECURE_LOG_STORE)"))
+    }
+
+    pub fn stream(&self) -> Result<&str, Failure> {
+        self.stream.as_deref().ok_or_else(|| missing("--stream (or SECURE_LOG_STREAM)"))
+    }
+
+    pub fn key(&self) -> Result<&str, Failure> {
+        self.key.as_deref().ok_or_else(|| missing("--key (or SECURE_LOG_KEY)"))
+    }
+
+    /// The policy, its text too.
+    pub fn policy(&self) -> Result<(Policy, String), Failure> {
+        self.policy_if_given()?.ok_or_else(|| missing("--policy (or SECURE_LOG_POLICY)"))
+    }
+
+    pub fn policy_if_given(&self) -> Result<Option<(Policy, String)>, Failure> {
+        let Some(path) = &self.policy else { return Ok(None) };
+        let text = text_file(path, MAX_POLICY)?;
+        let policy = Policy::parse(&text).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
+        Ok(Some((policy, text)))
+    }
+}
+
+fn missing(what: &str) -> Failure {
+    Failure::usage(format!("this command needs {what}"))
+}
+
+/// A small file that an argument names, at most `cap` bytes.
+pub fn file(path: &Path, cap: usize) -> Result<Vec<u8>, Failure> {
+    let named = |why: String| Failure::usage(format!("{}: {why}", path.display()));
+    let length = fs::metadata(path).map_err(|error| named(error.to_string()))?.len();
+    if length > cap as u64 {
+        return Err(named(format!("{length} bytes, at most {cap}")));
+    }
+    fs::read(path).map_err(|error| named(error.to_string()))
+}
+
+/// A small file of UTF-8.
+pub fn text_file(path: &Path, cap: usize) -> Result<String, Failure> {
+    String::from_utf8(file(path, cap)?).map_err(|_| Failure::usage(format!("{}: not UTF-8", path.display())))
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Append events: the arguments, or the lines of a file or of stdin as they come
+    Append(Append),
+    /// Print entries
+    Read(Read),
+    /// Print the last entries, and with --follow those that come
+    Tail(Tail),
+    /// List the streams of the log
+    Streams,
+    /// Seal everything since the last seal as a segment
+    Seal,
+    /// Sign the sealed segments that are not signed yet, in order
+    Sign {
+        /// Only this segment; signing again prints the stored signature
+        #[arg(long)]
+        segment: Option<u64>,
+    },
+    /// Print the newest signed checkpoint, with its cosignatures
+    Checkpoint {
+        /// The one of this tree size
+        #[arg(long)]
+        size: Option<u64>,
+    },
+    /// Judge a whole stream: entries, chain, tree, checkpoints, keys, cosignatures, remembered head
+    Verify(Verify),
+    /// Write a proof that an entry is in the log: <PREFIX>.tlog-proof and <PREFIX>.entry
+    Prove(Prove),
+    /// Check a proof: needs the policy, neither log nor keystore
+    CheckProof(CheckProof),
+    /// Prove that one signed checkpoint continues another, or check such a proof
+    #[command(subcommand)]
+    Consistency(Consistency),
+    /// Print the verifier key of --key for --stream, for people to pin
+    Vkey {
+        /// As a policy that asks for no witness
+        #[arg(long)]
+        as_policy: bool,
+    },
+    /// Have the keystore make --key, if its configuration allows, and print its verifier key
+    ///
+    /// A key is named after the stream's origin, so the stream is created if there is none (tier public). A
+    /// key that exists is kept.
+    Keygen {
+        /// As a policy that asks for no witness
+        #[arg(long)]
+        as_policy: bool,
+    },
+    /// Publish the signed tree as static files (C2SP tlog-tiles); again: extends what is there
+    Export(Export),
+}
+
+#[derive(clap::Args)]
+pub struct Append {
+    /// One event each; without any, lines are read
+    #[arg(value_name = "TEXT", conflicts_with_all = ["file", "follow", "from_line"])]
+    pub texts: Vec<String>,
+    /// Read lines from this file instead of stdin; `-` is stdin
+    #[arg(long, short)]
+    pub file: Option<PathBuf>,
+    /// At the end of --file wait for more lines
+    #[arg(long, requires = "file")]
+    pub follow: bool,
+    /// Skip the lines before this one: where to go on after a failure
+    #[arg(long, default_value_t = 1, value_name = "LINE", value_parser = clap::value_parser!(u64).range(1..))]
+    pub from_line: u64,
+    /// Event type of each event
+    #[arg(long = "type", short = 't', default_value = "line", value_name = "TYPE")]
+    pub event_type: String,
+    /// Severity of each event
+    #[arg(long, default_value = "informational")]
+    pub severity: Severity,
+    /// Who says so
+    #[arg(long, default_value = "secure-log-cli")]
+    pub producer: String,
+    /// Media type of the payloads
+    #[arg(long, default_value = "text/plain")]
+    pub encoding: String,
+}
+
+/// RFC 5424.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Severity {
+    Emergency,
+    Alert,
+    Critical,
+    Error,
+    Warning,
+    Notice,
+    Informational,
+    Debug,
+}
+
+impl From<Severity> for types::Severity {
+    fn from(severity: Severity) -> Self {
+        match severity {
+            Severity::Emergency => types::Severity::Emergency,
+            Severity::Alert => types::Severity::Alert,
+            Severity::Critical => types::Severity::Critical,
+            Severity::Error => types::Severity::Error,
+            Severity::Warning => types::Severity::Warning,
+            Severity::Notice => types::Severity::Notice,
+            Severity::Informational => types::Severity::Informational,
+            Severity::Debug => types::Severity::Debug,
+        }
+    }
+}
+
+#[derive(clap::Args)]
+pub struct Read {
+    /// First seqno
+    pub first: u64,
+    /// Last seqno, included; absent: only the first
+    pub last: Option<u64>,
+    /// Only the bytes of the payload, as they were logged
+    #[arg(long, conflicts_with_all = ["last", "json"])]
+    pub raw: bool,
+}
+
+#[derive(clap::Args)]
+pub struct Tail {
+    /// Entries to begin with
+    #[arg(long, short = 'n', default_value_t = 10)]
+    pub lines: u64,
+    /// Wait for more
+    #[arg(long, short)]
+    pub follow: bool,
+    /// Milliseconds between two looks
+    #[arg(long, default_value_t = 1000, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub interval: u64,
+}
+
+#[derive(clap::Args)]
+pub struct Verify {
+    /// Trust --key of the composed keystore instead of a policy: shows that this keystore signed, not whose it is
+    #[arg(long)]
+    pub trust_keystore: bool,
+    /// Verifier key of a producer whose signatures count; none: any
+    #[arg(long = "author", value_name = "VKEY")]
+    pub authors: Vec<String>,
+    /// Every producer's event must be signed by its producer
+    #[arg(long)]
+    pub require_author: bool,
+}
+
+#[derive(clap::Args)]
+pub struct Prove {
+    /// Entry to prove
+    pub seqno: u64,
+    /// In the signed tree of this size; absent: the newest
+    #[arg(long)]
+    pub size: Option<u64>,
+    /// Begin of the files' names [default: <last part of the stream id>-<SEQNO>]
+    #[arg(long, short)]
+    pub out: Option<PathBuf>,
+    /// Also <PREFIX>.payload: salt and payload, which the entry commits to
+    #[arg(long)]
+    pub payload: bool,
+}
+
+#[derive(clap::Args)]
+pub struct CheckProof {
+    /// The .tlog-proof file
+    pub proof: PathBuf,
+    /// The entry [default: beside the proof, with .entry]
+    #[arg(long)]
+    pub entry: Option<PathBuf>,
+    /// Also check this .payload against the entry's commitment, and print it
+    #[arg(long)]
+    pub payload: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+pub enum Consistency {
+    /// Write the proof
+    Build {
+        /// Size of the older signed checkpoint
+        #[arg(long)]
+        old: u64,
+        /// Size of the newer; absent: the newest
+        #[arg(long)]
+        new: Option<u64>,
+        /// Where to
+        #[arg(long, short)]
+        out: PathBuf,
+    },
+    /// Check the proof: needs the policy, neither log nor keystore
+    Check {
+        /// The file
+        file: PathBuf,
+    },
+}
+
+#[derive(clap::Args)]
+pub struct Export {
+    /// Folder to publish in; a web server can serve it as it is
+    #[arg(long, value_name = "DIR")]
+    pub tiles: PathBuf,
+    /// Payloads too, in payloads/: for those allowed to read them
+    #[arg(long)]
+    pub payloads: bool,
+}

@@ -1,0 +1,108 @@
+//! Where commands read and write: text for people or one JSON object a line, on three streams.
+
+use std::io::{self, BufRead, BufReader, ErrorKind, IsTerminal as _, Write};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::failure::Failure;
+
+/// Bytes asked of stdin at once: as many lines as there are go into one batch.
+const INPUT: usize = 256 * 1024;
+/// Between two states of a progress line.
+const REFRESH: Duration = Duration::from_millis(200);
+
+/// The three streams and how to speak on them.
+pub struct Console<'a> {
+    /// One JSON object a line.
+    pub json: bool,
+    input: &'a mut dyn BufRead,
+    out: &'a mut dyn Write,
+    err: &'a mut dyn Write,
+    /// A person watches stderr.
+    watched: bool,
+    /// When progress was last shown; a line of it is on the terminal.
+    shown: Option<Instant>,
+}
+
+impl<'a> Console<'a> {
+    /// A console over these streams; `watched`: stderr is a terminal.
+    pub fn new(input: &'a mut dyn BufRead, out: &'a mut dyn Write, err: &'a mut dyn Write, watched: bool) -> Self {
+        Console { json: false, input, out, err, watched, shown: None }
+    }
+
+    /// Lends the process's own streams.
+    pub fn standard<R>(use_it: impl FnOnce(&mut Console<'_>) -> R) -> R {
+        let (mut out, mut err) = (io::stdout().lock(), io::stderr());
+        let watched = err.is_terminal();
+        let mut input = BufReader::with_capacity(INPUT, io::stdin());
+        use_it(&mut Console::new(&mut input, &mut out, &mut err, watched))
+    }
+
+    /// What the command is for: `text` for people, `value` with `--json`.
+    pub fn say(&mut self, text: impl FnOnce() -> String, value: impl FnOnce() -> Value) -> Result<(), Failure> {
+        self.clear();
+        let written = if self.json { writeln!(self.out, "{}", value()) } else { writeln!(self.out, "{}", text()) };
+        closed(written)
+    }
+
+    /// Bytes as they are.
+    pub fn raw(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        closed(self.out.write_all(bytes))
+    }
+
+    /// Makes what was said visible now.
+    pub fn flush(&mut self) -> Result<(), Failure> {
+        self.clear();
+        closed(self.out.flush())
+    }
+
+    /// Stdin.
+    pub fn input(&mut self) -> &mut dyn BufRead {
+        self.input
+    }
+
+    /// How far a long work is; shown on a terminal only.
+    pub fn progress(&mut self, what: &str, done: u64, of: Option<u64>) {
+        if !self.watched || self.shown.is_some_and(|shown| shown.elapsed() < REFRESH) {
+            return;
+        }
+        let of = of.map(|of| format!(" of {of}")).unwrap_or_default();
+        let _ = write!(self.err, "\r\x1b[K{what} {done}{of}");
+        let _ = self.err.flush();
+        self.shown = Some(Instant::now());
+    }
+
+    /// Says why the command failed: on stderr, and with `--json` as an object too.
+    pub fn failed(&mut self, failure: &Failure) {
+        self.clear();
+        if matches!(failure, Failure::Closed) {
+            return;
+        }
+        let _ = writeln!(self.err, "secure-log: {failure}");
+        if self.json {
+            let value = json!({ "error": failure.kind(), "text": failure.to_string(), "exit": failure.status() });
+            let _ = writeln!(self.out, "{value}").and_then(|()| self.out.flush());
+        }
+    }
+
+    /// What the parser of arguments says: help on stdout, misuse on stderr.
+    pub fn usage(&mut self, error: &clap::Error) {
+        let stream: &mut dyn Write = if error.use_stderr() { self.err } else { self.out };
+        let _ = write!(stream, "{}", error.render()).and_then(|()| stream.flush());
+    }
+
+    fn clear(&mut self) {
+        if self.shown.take().is_some() {
+            let _ = write!(self.err, "\r\x1b[K");
+        }
+    }
+}
+
+/// A reader that went away is no failure.
+fn closed(written: io::Result<()>) -> Result<(), Failure> {
+    written.map_err(|error| match error.kind() {
+        ErrorKind::BrokenPipe => Failure::Closed,
+        _ => Failure::io("stdout", &error),
+    })
+}

@@ -1,0 +1,82 @@
+//! The log as the commands see it: the functions of `wit/log.wit` that they use, by the same names.
+
+use secure_log_bindings::import::log::{checkpoint, log};
+use secure_log_bindings::types::{
+    BatchResult, ConsistencyProof, Entry, Event, Head, InclusionProof, LogError, Report, SegmentId, SegmentInfo,
+    StreamInfo, Tier, Trust, Want,
+};
+
+/// What the log answers.
+pub type Answer<T> = Result<T, LogError>;
+
+/// A log. Its answers are not trusted where a command makes evidence of them: that is checked again.
+#[allow(missing_docs, reason = "documented in wit/log.wit")]
+pub trait Service {
+    fn open(&mut self, config: &str) -> Answer<()>;
+    fn create_stream(&mut self, stream: &str) -> Answer<()>;
+    fn append_batch(&mut self, stream: &str, events: &[Event], want: Want) -> Answer<BatchResult>;
+    fn read(&mut self, stream: &str, seqno: u64) -> Answer<Entry>;
+    fn read_since(&mut self, stream: &str, start: u64, limit: u32) -> Answer<Vec<Entry>>;
+    fn head(&mut self, stream: &str) -> Answer<Head>;
+    fn list_streams(&mut self, after: Option<&str>, limit: u32) -> Answer<Vec<StreamInfo>>;
+    fn close_segment(&mut self, stream: &str) -> Answer<SegmentInfo>;
+    fn list_segments(&mut self, stream: &str, start: u64, limit: u32) -> Answer<Vec<SegmentInfo>>;
+    fn build_inclusion_proof(&mut self, stream: &str, seqno: u64, size: u64) -> Answer<InclusionProof>;
+    fn build_consistency_proof(&mut self, stream: &str, old: u64, new: u64) -> Answer<ConsistencyProof>;
+    /// The signed note.
+    fn sign_segment(&mut self, identity: &str, segment: SegmentId) -> Answer<String>;
+    fn read_checkpoint(&mut self, stream: &str, size: Option<u64>) -> Answer<String>;
+    fn verify(&mut self, stream: &str, trust: Trust) -> Answer<Report>;
+    fn verifier_key(&mut self, identity: &str, stream: &str) -> Answer<String>;
+}
+
+/// The log this component was composed with.
+pub struct Imported;
+
+impl Service for Imported {
+    fn open(&mut self, config: &str) -> Answer<()> {
+        log::open(config)
+    }
+    fn create_stream(&mut self, stream: &str) -> Answer<()> {
+        log::create_stream(stream, Tier::Public, None)
+    }
+    fn append_batch(&mut self, stream: &str, events: &[Event], want: Want) -> Answer<BatchResult> {
+        log::append_batch(stream, events, want)
+    }
+    fn read(&mut self, stream: &str, seqno: u64) -> Answer<Entry> {
+        log::read(stream, seqno)
+    }
+    fn read_since(&mut self, stream: &str, start: u64, limit: u32) -> Answer<Vec<Entry>> {
+        log::read_since(stream, start, limit)
+    }
+    fn head(&mut self, stream: &str) -> Answer<Head> {
+        log::head(stream)
+    }
+    fn list_streams(&mut self, after: Option<&str>, limit: u32) -> Answer<Vec<StreamInfo>> {
+        log::list_streams(after, limit)
+    }
+    fn close_segment(&mut self, stream: &str) -> Answer<SegmentInfo> {
+        log::close_segment(stream)
+    }
+    fn list_segments(&mut self, stream: &str, start: u64, limit: u32) -> Answer<Vec<SegmentInfo>> {
+        log::list_segments(stream, start, limit)
+    }
+    fn build_inclusion_proof(&mut self, stream: &str, seqno: u64, size: u64) -> Answer<InclusionProof> {
+        log::build_inclusion_proof(stream, seqno, Some(size))
+    }
+    fn build_consistency_proof(&mut self, stream: &str, old: u64, new: u64) -> Answer<ConsistencyProof> {
+        log::build_consistency_proof(stream, old, new)
+    }
+    fn sign_segment(&mut self, identity: &str, segment: SegmentId) -> Answer<String> {
+        Ok(checkpoint::sign_segment(identity, &segment)?.note)
+    }
+    fn read_checkpoint(&mut self, stream: &str, size: Option<u64>) -> Answer<String> {
+        checkpoint::read_checkpoint(stream, size)
+    }
+    fn verify(&mut self, stream: &str, trust: Trust) -> Answer<Report> {
+        checkpoint::verify(stream, &trust)
+    }
+    fn verifier_key(&mut self, identity: &str, stream: &str) -> Answer<String> {
+        checkpoint::verifier_key(identity, stream)
+    }
+}

@@ -1,0 +1,231 @@
+//! What somebody at a terminal is promised: commands, their output, their exit status.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod desk;
+#[path = "../../log/tests/support/mod.rs"]
+mod support;
+#[path = "../../log/tests/support/world.rs"]
+mod world;
+
+use std::fs;
+use std::path::Path;
+
+use desk::Desk;
+use secure_log::store::{RowKind, StoreError};
+use secure_log::types::StreamId;
+use secure_log_cli::{CANNOT_TELL, FINDING, USAGE};
+use serde_json::Value;
+use world::stream;
+
+fn json(line: &str) -> Value {
+    serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
+}
+
+/// A desk with a log of three events, sealed and signed, and the policy that pins its key.
+fn signed(folder: &Path) -> (Desk, String) {
+    let mut desk = Desk::new();
+    let policy = folder.join("policy").display().to_string();
+    fs::write(&policy, desk.good("keygen --as-policy")).unwrap();
+    for text in ["one", "two", "three"] {
+        desk.good(&format!("append {text}"));
+    }
+    desk.good("seal");
+    desk.good("sign");
+    (desk, policy)
+}
+
+#[test]
+fn from_an_empty_folder_to_a_proof_that_a_stranger_checks() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut desk, policy) = signed(folder.path());
+    let report = desk.good(&format!("verify --policy {policy}"));
+    assert!(
+        report.starts_with("WHOLE: log.example.org/payments\n") && report.contains("signed     0 to 4"),
+        "{report}"
+    );
+
+    let prefix = folder.path().join("line.2").display().to_string();
+    desk.good(&format!("prove 2 --out {prefix} --payload --policy {policy}"));
+    let mut elsewhere = Desk::new();
+    let said = elsewhere.good(&format!("check-proof {prefix}.tlog-proof --policy {policy}"));
+    assert!(said.starts_with("PROVEN: 2 ") && said.contains("tree of 5 entries"), "{said}");
+    assert!(!said.contains("two"), "the payload was not given");
+    let said =
+        elsewhere.good(&format!("--json check-proof {prefix}.tlog-proof --payload {prefix}.payload --policy {policy}"));
+    let value = json(&said);
+    assert_eq!((&value["proven"], &value["entry"]["payload"]), (&Value::Bool(true), &Value::from("two")));
+    assert_eq!(value["entry"]["erased"], Value::Null);
+
+    let mut other = fs::read(format!("{prefix}.payload")).unwrap();
+    *other.last_mut().unwrap() ^= 1;
+    fs::write(format!("{prefix}.payload"), other).unwrap();
+    let said = elsewhere.run(&format!("check-proof {prefix}.tlog-proof --payload {prefix}.payload --policy {policy}"));
+    assert!(said.status == FINDING && said.err.contains(".payload: not the payload"), "{}", said.err);
+
+    let mut entry = fs::read(format!("{prefix}.entry")).unwrap();
+    entry[60] ^= 1;
+    fs::write(format!("{prefix}.entry"), entry).unwrap();
+    let said = elsewhere.run(&format!("check-proof {prefix}.tlog-proof --policy {policy}"));
+    assert!(said.status == FINDING && said.out.is_empty(), "{}", said.err);
+}
+
+#[test]
+fn one_checkpoint_continues_another_and_a_file_shows_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut desk, policy) = signed(folder.path());
+    desk.good("append four");
+    desk.good("seal");
+    desk.good("sign");
+    let file = folder.path().join("proof").display().to_string();
+    desk.good(&format!("consistency build --old 5 --out {file} --policy {policy}"));
+    let said = Desk::new().good(&format!("consistency check {file} --policy {policy}"));
+    assert!(said.starts_with("CONSISTENT: 7 entries continue 5\n"), "{said}");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replace("\n7\n", "\n8\n")).unwrap();
+    assert_eq!(Desk::new().run(&format!("consistency check {file} --policy {policy}")).status, FINDING);
+    let said = desk.run(&format!("consistency build --old 6 --out {file}"));
+    assert!(said.status == USAGE && said.err.contains("signed checkpoint of size 6"), "{}", said.err);
+}
+
+#[test]
+fn the_exit_status_says_who_is_to_blame() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut desk, policy) = signed(folder.path());
+    assert_eq!(desk.run("--help").status, 0);
+    assert!(desk.run("--help").out.contains("check-proof"));
+    for (line, why) in [
+        ("nonsense", "unrecognized"),
+        ("read", "<FIRST>"),
+        ("read 99", "entry 99 of payments"),
+        ("read 3 1", "before the first"),
+        ("verify", "--policy"),
+        ("verify --policy /no/such/file", "/no/such/file"),
+        ("sign --key stranger --segment 0", "key stranger"),
+        ("check-proof /no/such.tlog-proof --policy /no/such/file", "/no/such/file"),
+        ("prove 5", "entry 5 of payments"),
+        ("append --file /no/such/file", "/no/such/file"),
+        ("append one --file x", "cannot be used with"),
+    ] {
+        let said = desk.run(line);
+        assert!(said.status == USAGE && said.err.contains(why), "{line}: {} {}", said.status, said.err);
+    }
+    let without = Desk::new().run("tail");
+    assert!(without.status == USAGE && without.err.contains("no such stream"), "{}", without.err);
+
+    *desk.store.fail_append.borrow_mut() = Some((StoreError::NoSpace, false));
+    let said = desk.run("append four");
+    assert_eq!((said.status, said.out.as_str()), (CANNOT_TELL, ""), "{}", said.err);
+
+    desk.store.rows(RowKind::Entry, |rows| rows[2].payload.as_mut().unwrap()[17] ^= 1);
+    let said = Desk::over(&desk.store).run(&format!("--json verify --policy {policy}"));
+    let lines: Vec<Value> = said.out.lines().map(json).collect();
+    assert_eq!(said.status, FINDING);
+    assert_eq!(
+        (&lines[0]["whole"], &lines[0]["finding"]["kind"]),
+        (&Value::Bool(false), &Value::from("payload-altered"))
+    );
+    assert_eq!((&lines[1]["error"], &lines[1]["exit"]), (&Value::from("finding"), &Value::from(FINDING)));
+}
+
+#[test]
+fn a_log_that_the_policy_does_not_name_is_not_judged() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut desk, policy) = signed(folder.path());
+    let prefix = folder.path().join("proof").display().to_string();
+    desk.good(&format!("prove 1 --out {prefix}"));
+    let other = support::FixedKey::witness().vkey("log.example.org/refunds");
+    fs::write(&policy, format!("log {other}\nquorum none\n")).unwrap();
+    for line in [format!("verify --policy {policy}"), format!("check-proof {prefix}.tlog-proof --policy {policy}")] {
+        let said = desk.run(&line);
+        assert!(said.status == CANNOT_TELL && said.err.contains("no log line"), "{line}: {}", said.err);
+    }
+}
+
+#[test]
+fn trusting_the_keystore_is_a_choice_that_the_report_repeats() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut desk, _) = signed(folder.path());
+    let said = json(&desk.good("--json verify --trust-keystore"));
+    assert!(said["trust"].as_str().unwrap().contains("keystore"), "{said}");
+}
+
+#[test]
+fn lines_are_logged_as_they_are_and_in_order() {
+    let mut desk = Desk::new();
+    let said = desk.feed("append", b"first\n\n\xff\x00 binary\r\nno newline at the end");
+    assert_eq!((said.status, said.err.as_str()), (0, ""));
+    let lines: Vec<Value> = desk.good("--json read 1 4").lines().map(json).collect();
+    assert_eq!(lines[0]["payload"], "first");
+    assert_eq!(lines[1]["payload"], "");
+    assert_eq!(lines[2]["payload-base64"], "/wAgYmluYXJ5DQ==");
+    assert_eq!(lines[3]["payload"], "no newline at the end");
+    assert_eq!(desk.good("read 4 --raw"), "no newline at the end");
+    let tail = desk.good("tail -n 2");
+    assert_eq!(tail.lines().map(|line| line.split(' ').next().unwrap()).collect::<Vec<_>>(), ["3", "4"]);
+    assert!(tail.contains("(10 bytes of text/plain)"), "{tail}");
+    assert_eq!(desk.feed("append", b"").out, "no new line in stdin\n");
+}
+
+#[test]
+fn long_input_goes_in_bounded_batches_each_told_when_it_is_durable() {
+    let mut desk = Desk::new();
+    let input: String = (1..=2500).map(|number| format!("line {number}\n")).collect();
+    let said = desk.feed("--json append", input.as_bytes());
+    let through: Vec<u64> = said.out.lines().map(|line| json(line)["durable-through"].as_u64().unwrap()).collect();
+    assert_eq!(through, [1000, 2000, 2500]);
+}
+
+#[test]
+fn a_failure_in_the_middle_says_where_to_go_on() {
+    let mut desk = Desk::new();
+    let input: String = (1..=1500).map(|number| format!("line {number}\n")).collect();
+    let giant = [input.as_bytes(), &vec![b'x'; 1024 * 1024 + 1], b"\nafter\n"].concat();
+    let said = desk.feed("append", &giant);
+    assert_eq!(said.status, USAGE);
+    assert!(
+        said.err.contains("stdin is durable through line 1500 (entry 1500), go on with --from-line 1501"),
+        "{}",
+        said.err
+    );
+    let said = desk.feed("append --from-line 1502", &[input.as_bytes(), b"shortened\nafter\n"].concat());
+    assert_eq!((said.status, said.out.as_str()), (0, "entry 1501 of payments is durable\n"), "{}", said.err);
+    assert_eq!(desk.good("read 1501 --raw"), "after");
+
+    *desk.store.fail_append.borrow_mut() = Some((StoreError::Conflict, false));
+    assert_eq!(desk.feed("append", b"a race that is lost is run again\n").status, 0);
+    *desk.store.fail_append.borrow_mut() = Some((StoreError::Io("gone".into()), false));
+    let said = desk.feed("append", b"one\ntwo\n");
+    assert!(said.status == CANNOT_TELL && said.err.contains("from line 1 on nothing is known"), "{}", said.err);
+}
+
+#[test]
+fn segments_are_signed_in_order_and_nothing_to_do_is_no_failure() {
+    let mut desk = Desk::new();
+    for number in 0..5 {
+        desk.good(&format!("append event-{number}"));
+        desk.good("seal");
+    }
+    assert!(desk.good("seal").contains("nothing was appended"));
+    assert!(desk.run("sign --segment 3").status == USAGE, "segment 3 is signed after segment 2");
+    assert_eq!(desk.good("sign").lines().count(), 5);
+    assert!(desk.good("sign").contains("every sealed segment"));
+    desk.good("append more");
+    desk.good("seal");
+    let said = desk.good("--json sign");
+    assert_eq!(json(&said)["segment"], 5, "{said}");
+    let note = desk.good("checkpoint");
+    assert!(note.starts_with("log.example.org/payments\n13\n"), "{note}");
+    assert_eq!(json(&desk.good("--json checkpoint --size 3"))["size"], 3);
+}
+
+#[test]
+fn streams_are_listed_and_a_key_belongs_to_one() {
+    let mut desk = Desk::new();
+    desk.good("append one");
+    desk.log.append(&StreamId::try_from("other").unwrap(), world::event("x")).unwrap();
+    let names: Vec<Value> = desk.good("--json streams").lines().map(|line| json(line)["stream"].clone()).collect();
+    assert_eq!(names, ["other", stream().as_str()]);
+    let vkey = desk.good("vkey");
+    assert_eq!(vkey.trim(), desk.key.vkey(support::ORIGIN).to_string());
+}

@@ -1,0 +1,139 @@
+//! The command line natively: the same commands over a log in memory, with streams that the test reads.
+
+#![allow(dead_code)]
+
+use std::ffi::OsString;
+
+use secure_log::signer::{Algorithm, PublicKey, SignerError};
+use secure_log::types::{NewEvent, StreamId, Tier};
+use secure_log_bindings::convert::{self, each};
+use secure_log_bindings::types::{
+    BatchResult, ConsistencyProof, Entry, Event, Head, InclusionProof, LogError, Report, SegmentId, SegmentInfo,
+    StreamInfo, Trust, Want,
+};
+use secure_log_cli::{Answer, Console, Service, run};
+
+use crate::support::FixedKey;
+use crate::world::{Shared, TestLog, log};
+
+type Refusal = secure_log::error::LogError;
+
+/// A log behind the commands, its keystore with one key, and what goes wrong next.
+pub struct Desk {
+    pub store: Shared,
+    pub log: TestLog,
+    /// The keystore's key `audit`.
+    pub key: FixedKey,
+    /// Entries in an answer, at most.
+    pub page: u32,
+    /// Pages that are still given before the log fails.
+    pub pages_left: u32,
+}
+
+/// What a command said.
+pub struct Said {
+    pub status: u8,
+    pub out: String,
+    pub err: String,
+}
+
+impl Desk {
+    pub fn new() -> Desk {
+        Desk::over(&Shared::default())
+    }
+
+    pub fn over(store: &Shared) -> Desk {
+        let key = FixedKey::log(Algorithm::Ed25519);
+        Desk { store: store.clone(), log: log(store), key, page: u32::MAX, pages_left: u32::MAX }
+    }
+
+    /// Runs a command line; words are separated by a space.
+    pub fn run(&mut self, line: &str) -> Said {
+        self.feed(line, b"")
+    }
+
+    /// The same, with this on stdin.
+    pub fn feed(&mut self, line: &str, mut input: &[u8]) -> Said {
+        let common = ["secure-log", "--store", ":memory:", "--stream", crate::support::STREAM, "--key", "audit"];
+        let words = common.into_iter().chain(line.split(' ')).map(OsString::from);
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let status = run(words, self, &mut Console::new(&mut input, &mut out, &mut err, false));
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Said { status, out: text(out), err: text(err) }
+    }
+
+    /// Runs a command line that must do.
+    pub fn good(&mut self, line: &str) -> String {
+        let said = self.run(line);
+        assert_eq!(said.status, 0, "{line}: {}{}", said.out, said.err);
+        said.out
+    }
+
+    fn identity(&self, name: &str) -> Result<&FixedKey, Refusal> {
+        match name {
+            "audit" => Ok(&self.key),
+            other => Err(SignerError::KeyNotFound(other.into()).into()),
+        }
+    }
+}
+
+fn id(stream: &str) -> Result<StreamId, LogError> {
+    Ok(StreamId::try_from(stream)?)
+}
+
+impl Service for Desk {
+    /// The log of a desk is open.
+    fn open(&mut self, _: &str) -> Answer<()> {
+        Ok(())
+    }
+    fn create_stream(&mut self, stream: &str) -> Answer<()> {
+        Ok(self.log.create_stream(&id(stream)?, Tier::Public, None)?)
+    }
+    fn append_batch(&mut self, stream: &str, events: &[Event], want: Want) -> Answer<BatchResult> {
+        let events = events.iter().cloned().map(NewEvent::try_from).collect::<Result<Vec<_>, _>>()?;
+        Ok(self.log.append_batch(&id(stream)?, &events, want.into())?.into())
+    }
+    fn read(&mut self, stream: &str, seqno: u64) -> Answer<Entry> {
+        Ok(self.log.read(&id(stream)?, seqno)?.into())
+    }
+    fn read_since(&mut self, stream: &str, start: u64, limit: u32) -> Answer<Vec<Entry>> {
+        let Some(left) = self.pages_left.checked_sub(1) else {
+            return Err(Refusal::Store(secure_log::store::StoreError::Io("pulled out".into())).into());
+        };
+        self.pages_left = left;
+        Ok(each(self.log.read_since(&id(stream)?, start, limit.min(self.page))?))
+    }
+    fn head(&mut self, stream: &str) -> Answer<Head> {
+        Ok(self.log.head(&id(stream)?)?.into())
+    }
+    fn list_streams(&mut self, after: Option<&str>, limit: u32) -> Answer<Vec<StreamInfo>> {
+        Ok(each(self.log.list_streams(after.map(id).transpose()?.as_ref(), limit)?))
+    }
+    fn close_segment(&mut self, stream: &str) -> Answer<SegmentInfo> {
+        Ok(self.log.close_segment(&id(stream)?)?.into())
+    }
+    fn list_segments(&mut self, stream: &str, start: u64, limit: u32) -> Answer<Vec<SegmentInfo>> {
+        Ok(each(self.log.list_segments(&id(stream)?, start, limit)?))
+    }
+    fn build_inclusion_proof(&mut self, stream: &str, seqno: u64, size: u64) -> Answer<InclusionProof> {
+        Ok(self.log.build_inclusion_proof(&id(stream)?, seqno, Some(size))?.into())
+    }
+    fn build_consistency_proof(&mut self, stream: &str, old: u64, new: u64) -> Answer<ConsistencyProof> {
+        Ok(self.log.build_consistency_proof(&id(stream)?, old, new)?.into())
+    }
+    fn sign_segment(&mut self, identity: &str, segment: SegmentId) -> Answer<String> {
+        self.identity(identity)?;
+        Ok(self.log.sign_segment(&self.key, &id(&segment.stream_id)?, segment.number)?.note)
+    }
+    fn read_checkpoint(&mut self, stream: &str, size: Option<u64>) -> Answer<String> {
+        Ok(self.log.read_checkpoint(&id(stream)?, size)?)
+    }
+    fn verify(&mut self, stream: &str, trust: Trust) -> Answer<Report> {
+        let trust = convert::trust(trust, |identity| Ok(PublicKey::of_signer(self.identity(identity)?)?))?;
+        Ok(self.log.verify(&id(stream)?, &trust)?.into())
+    }
+    fn verifier_key(&mut self, identity: &str, stream: &str) -> Answer<String> {
+        self.identity(identity)?;
+        Ok(self.log.verifier_key(&self.key, &id(stream)?)?)
+    }
+}
