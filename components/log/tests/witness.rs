@@ -1,99 +1,23 @@
-//! The witness against logs that are honest, late, forked, and many at once; and our client against witnesses that
-//! are honest, of an older specification, or none.
+//! The witness against logs that are honest, late, forked, and many at once.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
+#[path = "support/witnessed.rs"]
+mod witnessed;
 #[path = "support/world.rs"]
 mod world;
 
 use std::sync::{Arc, Barrier, Mutex};
 
-use secure_log::error::Invalid;
-use secure_log::merkle::{consistency_path, leaf_hash, root};
-use secure_log::note::{Checkpoint, Note, VerifierKey, cosignature_message, note_line};
+use secure_log::merkle::verify_consistency;
+use secure_log::note::{Checkpoint, Note, cosignature_message, note_line};
 use secure_log::policy::Policy;
 use secure_log::signer::Algorithm;
 use secure_log::store::{MemStore, Row, RowKind, Store, StoreError, Want};
 use secure_log::types::{Digest, StreamId};
-use secure_log::witness::{
-    AddCheckpoint, Evidence, Next, OriginHash, Refusal, Response, Submission, SubmitError, Unanswered, Verdict,
-    Witness, convict, submit,
-};
-use support::{FixedKey, ORIGIN, Rows, WITNESS};
-
-const NOW: u64 = 1_767_225_660;
-
-/// A log of one stream in memory, with a key; clones with other entries are its forks.
-#[derive(Clone)]
-struct Tree(Vec<String>);
-
-impl Tree {
-    fn of(size: usize) -> Tree {
-        Tree((0..size).map(|i| format!("entry {i}")).collect())
-    }
-    /// The same up to `common`, another history from there to `size`.
-    fn forked(&self, common: usize, size: usize) -> Tree {
-        let mut entries = self.0[..common].to_vec();
-        entries.extend((common..size).map(|i| format!("other {i}")));
-        Tree(entries)
-    }
-    fn rows(&self) -> Rows {
-        let mut rows = Rows::new();
-        self.0.iter().for_each(|entry| rows.push(leaf_hash(entry.as_bytes())));
-        rows
-    }
-    fn root(&self, size: u64) -> Digest {
-        root(size, &mut self.rows()).unwrap()
-    }
-    fn note_by(&self, key: &FixedKey, size: u64) -> Note {
-        let text = Checkpoint { origin: ORIGIN.into(), size, root: self.root(size) }.to_text();
-        let line = note_line(&key.vkey(ORIGIN), &key.sign_note(text.as_bytes()));
-        Note::new(&text, vec![line]).unwrap()
-    }
-    fn note(&self, size: u64) -> Note {
-        self.note_by(&FixedKey::log(Algorithm::Ed25519), size)
-    }
-    fn proof(&self, old: u64, new: u64) -> Vec<Digest> {
-        consistency_path(old, new, &mut self.rows()).unwrap()
-    }
-    fn request(&self, old_size: u64, size: u64) -> Vec<u8> {
-        body(&AddCheckpoint { old_size, proof: self.proof(old_size, size), note: self.note(size) })
-    }
-}
-
-fn body(request: &AddCheckpoint) -> Vec<u8> {
-    request.to_string().into_bytes()
-}
-
-fn log_key() -> VerifierKey {
-    FixedKey::log(Algorithm::Ed25519).vkey(ORIGIN)
-}
-
-fn witness() -> Witness<FixedKey> {
-    let logs = Policy::parse(&format!("log {}\nquorum none\n", log_key())).unwrap();
-    Witness::new(WITNESS, FixedKey::witness(), logs).unwrap()
-}
-
-fn store() -> MemStore {
-    let mut store = MemStore::new();
-    store.init("memory").unwrap();
-    store
-}
-
-fn ask(store: &mut impl Store, request: &[u8]) -> Result<Note, Refusal> {
-    let line = witness().add_checkpoint(store, || NOW, request)?;
-    let asked = AddCheckpoint::parse(request).unwrap();
-    assert!(witness().vkey().verify(asked.note.text(), line.signature()), "a line that does not verify was released");
-    Ok(Note::new(asked.note.text(), vec![line]).unwrap())
-}
-
-fn status(store: &mut impl Store, request: &[u8]) -> u16 {
-    ask(store, request).map_or_else(|refusal| refusal.status(), |_| 200)
-}
-
-fn hash() -> OriginHash {
-    OriginHash::of(ORIGIN)
-}
+use secure_log::witness::{AddCheckpoint, Evidence, OriginHash, Refusal, Unanswered, Verdict, Witness, convict};
+use support::{FixedKey, ORIGIN, WITNESS};
+use witnessed::{NOW, Tree, ask, body, carry, exchange, hash, log_key, status, store, witness};
 
 #[test]
 fn an_honest_log_is_cosigned_at_every_size_and_may_repeat_itself() {
@@ -163,7 +87,7 @@ fn every_refusal_has_the_status_of_the_specification() {
         let answer = ask(&mut store, &request);
         assert_eq!(answer.as_ref().map_or_else(Refusal::status, |_| 200), expected, "{what}: {answer:?}");
     }
-    let mut fresh = self::store();
+    let mut fresh = witnessed::store();
     let text = Checkpoint { origin: ORIGIN.into(), size: 0, root: tree.root(1) }.to_text();
     let key = FixedKey::log(Algorithm::Ed25519);
     let note = Note::new(&text, vec![note_line(&log_key(), &key.sign_note(text.as_bytes()))]).unwrap();
@@ -251,7 +175,7 @@ fn a_garbage_proof_with_an_honest_checkpoint_convicts_nobody() {
     assert_eq!(status(&mut store, &tree.request(5, 9)), 200);
     assert_eq!(forks(&mut store), [Verdict::Owing { old: 5, new: 9 }]);
     let [old, new] = [tree.root(5), tree.root(9)];
-    assert!(secure_log::merkle::verify_consistency(5, 9, &tree.proof(5, 9), &old, &new), "and the proof acquits it");
+    assert!(verify_consistency(5, 9, &tree.proof(5, 9), &old, &new), "and the proof acquits it");
 }
 
 #[test]
@@ -284,7 +208,7 @@ fn a_clock_that_went_back_signs_nothing() {
         assert_eq!((refusal.status(), refusal), (503, Refusal::Clock(7)));
     }
     assert_eq!(witness().checkpoint(&mut store, &hash()).unwrap().unwrap().text(), tree.note(5).text());
-    let refusal = witness().add_checkpoint(&mut self::store(), || 0, &tree.request(0, 5)).unwrap_err();
+    let refusal = witness().add_checkpoint(&mut witnessed::store(), || 0, &tree.request(0, 5)).unwrap_err();
     assert_eq!(refusal, Refusal::Clock(1), "a time of 0 says that there is none");
 }
 
@@ -474,136 +398,4 @@ fn many_requests_at_once_lose_and_repeat_nothing() {
         assert!(std::str::from_utf8(&row.body).unwrap().starts_with(tree.note(size).text()));
     }
     assert_eq!((rows.len(), forks(&mut store).len()), (64, 0));
-}
-
-/// The witness as [`submit()`] sees it through any transport.
-fn exchange(store: &mut impl Store, request: &[u8]) -> Response {
-    let text = |kind: &str| Some(kind.to_owned());
-    match witness().add_checkpoint(store, || NOW, request) {
-        Ok(line) => Response { status: 200, content_type: text("text/plain"), body: format!("{line}\n").into() },
-        Err(refusal) => {
-            let kind = if refusal.status() == 409 { "text/x.tlog.size" } else { "text/plain" };
-            Response { status: refusal.status(), content_type: text(kind), body: refusal.body().into() }
-        }
-    }
-}
-
-fn submission(tree: &Tree, size: u64, known: u64) -> Submission {
-    Submission::new(&tree.note(size).to_string(), vec![witness().vkey().clone()], known).unwrap()
-}
-
-type Outcome = Result<usize, Unanswered>;
-
-/// Submits; how many requests that took, and what came of it.
-fn carry(tree: &Tree, size: u64, known: u64, mut answer: impl FnMut(&[u8]) -> Response) -> (usize, Outcome) {
-    let mut asked = 0;
-    let lines = submit(
-        submission(tree, size, known),
-        |old, new| Ok::<_, Invalid>(tree.proof(old, new)),
-        |request| {
-            asked += 1;
-            Ok(answer(request))
-        },
-    );
-    let outcome = lines.map(|lines| {
-        let good =
-            |line: &secure_log::note::SignatureLine| witness().vkey().verify(tree.note(size).text(), line.signature());
-        assert!(lines.iter().all(good));
-        lines.len()
-    });
-    let outcome = outcome.map_err(|error| match error {
-        SubmitError::Witness(why) => why,
-        SubmitError::Caller(error) => panic!("{error}"),
-    });
-    (asked, outcome)
-}
-
-#[test]
-fn a_log_is_cosigned_in_one_request_or_in_two_when_it_did_not_know_the_size() {
-    let (tree, mut store) = (Tree::of(40), store());
-    for (size, known, asked) in [(7, 0, 1), (7, 0, 2), (7, 7, 1), (20, 7, 1), (40, 0, 2), (40, 3, 2), (40, 40, 1)] {
-        let outcome = carry(&tree, size, known, |request| exchange(&mut store, request));
-        assert_eq!(outcome, (asked, Ok(1)), "size {size}, known {known}");
-    }
-    assert_eq!(carry(&tree, 20, 7, |request| exchange(&mut store, request)), (1, Err(Unanswered::Ahead(40))));
-}
-
-#[test]
-fn a_forked_log_learns_that_it_is_one() {
-    let (tree, mut store) = (Tree::of(12), store());
-    assert_eq!(status(&mut store, &tree.request(0, 8)), 200);
-    let fork = tree.forked(4, 12);
-    assert_eq!(carry(&fork, 8, 0, |request| exchange(&mut store, request)), (2, Err(Unanswered::Forked)));
-    let (asked, outcome) = carry(&fork, 12, 8, |request| exchange(&mut store, request));
-    assert!(asked == 1 && matches!(outcome, Err(Unanswered::Refused(422, _))), "{outcome:?}");
-}
-
-#[test]
-fn nothing_that_a_witness_makes_up_is_taken_for_a_cosignature() {
-    let tree = Tree::of(12);
-    let answer = |status: u16, kind: Option<&str>, body: &[u8]| Response {
-        status,
-        content_type: kind.map(str::to_owned),
-        body: body.to_vec(),
-    };
-    let sized = |size: &str| answer(409, Some("text/x.tlog.size"), size.as_bytes());
-    // A witness that never has enough is asked twice, not for ever.
-    let mut sizes = ["3\n", "4\n", "5\n"].into_iter();
-    assert_eq!(carry(&tree, 8, 0, |_| sized(sizes.next().unwrap())), (2, Err(Unanswered::Conflict(4))));
-    assert_eq!(carry(&tree, 8, 3, |_| sized("3\n")), (1, Err(Unanswered::Conflict(3))));
-    assert_eq!(carry(&tree, 8, 0, |_| sized("9\n")), (1, Err(Unanswered::Ahead(9))));
-    assert_eq!(carry(&tree, 8, 8, |_| sized("8\n")), (1, Err(Unanswered::Forked)));
-    assert_eq!(carry(&tree, 8, 8, |_| answer(409, None, b"roots differ")), (1, Err(Unanswered::Forked)));
-    for wrong in ["", "3", "03\n", "3\n\n", " 3\n", "-3\n", "+3\n", "x\n", "9223372036854775808\n"] {
-        let outcome = carry(&tree, 8, 0, |_| sized(wrong));
-        assert!(matches!(outcome, (1, Err(Unanswered::Protocol(_)))), "{wrong:?}: {outcome:?}");
-    }
-    let outcome = carry(&tree, 8, 0, |_| answer(409, Some("text/plain"), b"3\n"));
-    assert!(matches!(outcome, (1, Err(Unanswered::Protocol(_)))), "{outcome:?}");
-
-    let line = |key: &FixedKey, name: &str, time: u64, text: &str| {
-        let vkey = VerifierKey::for_witness(name, key.public()).unwrap();
-        let signature = key.sign_note(&cosignature_message(time, text));
-        format!("{}\n", note_line(&vkey, &[&time.to_be_bytes()[..], &signature].concat()))
-    };
-    let (own, text) = (FixedKey::witness(), tree.note(8).text().to_owned());
-    let good = line(&own, WITNESS, NOW, &text);
-    let log_signed = tree.note(8).signatures()[0].to_string();
-    let stranger = line(&FixedKey::log(Algorithm::Ed25519), WITNESS, NOW, &text);
-    for (what, body) in [
-        ("nothing", String::new()),
-        ("a page", "<html></html>\n".into()),
-        ("a line for another size", line(&own, WITNESS, NOW, tree.note(9).text())),
-        ("a line of another name", line(&own, "witness.example.net/w2", NOW, &text)),
-        ("a stranger's line", stranger.clone()),
-        ("no time", line(&own, WITNESS, 0, &text)),
-        ("another time", good.replacen("AABpVbk8", "AABpVbk9", 1)),
-        ("the log's own line", format!("{log_signed}\n")),
-    ] {
-        assert_ne!(body, good, "{what}");
-        let outcome = carry(&tree, 8, 0, |_| answer(200, None, body.as_bytes()));
-        assert_eq!(outcome, (1, Err(Unanswered::NoCosignature)), "{what}");
-    }
-    let among = format!("{stranger}junk\n\n{log_signed}\n{good}{good}");
-    assert_eq!(carry(&tree, 8, 0, |_| answer(200, None, among.as_bytes())), (1, Ok(1)), "kept once, the rest dropped");
-    let outcome = carry(&tree, 8, 0, |_| answer(200, None, &vec![b'x'; 200_000]));
-    assert!(matches!(outcome, (1, Err(Unanswered::Protocol(_)))), "{outcome:?}");
-    for status in [100, 201, 204, 301, 400, 403, 404, 422, 429, 500, 503] {
-        let outcome = carry(&tree, 8, 0, |_| answer(status, None, b"why\nmore"));
-        assert_eq!(outcome, (1, Err(Unanswered::Refused(status, "why".into()))));
-    }
-}
-
-#[test]
-fn a_submission_that_no_answer_could_serve_is_refused() {
-    let (tree, own) = (Tree::of(8), witness().vkey().clone());
-    let note = tree.note(8).to_string();
-    assert!(Submission::new(&note, vec![], 0).is_err());
-    assert!(Submission::new(&note, vec![log_key()], 0).is_err());
-    assert!(Submission::new(&note, vec![own.clone()], 9).is_err());
-    assert!(Submission::new(tree.note(8).text(), vec![own.clone()], 0).is_err());
-    let mut submission = Submission::new(&note, vec![own], 0).unwrap();
-    let again = Response { status: 409, content_type: Some("text/x.tlog.size".into()), body: b"3\n".to_vec() };
-    assert_eq!(submission.answer(&again), Ok(Next::Again));
-    assert_eq!(submission.request(|old, new| Err::<Vec<Digest>, _>((old, new))), Err((3, 8)), "the caller's own error");
 }

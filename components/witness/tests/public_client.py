@@ -57,8 +57,8 @@ class Log:
 class Server:
     """The artifact under a stock wasmtime."""
 
-    def __init__(self, wasmtime, artifact, folder):
-        self.folder, self.child, self.printed = folder, None, folder / "printed"
+    def __init__(self, wasmtime, artifact, folder, printed):
+        self.child, self.printed = None, folder / printed
         self.command = [wasmtime, "serve", "-S", "cli", "--addr", "127.0.0.1:0"]
         for name in ("data", "keys", "conf"):
             self.command += ["--dir", f"{folder / name}::/{name}"]
@@ -166,20 +166,22 @@ def refuses(server, log, witness):
           convicted(server.ask("GET", f"/{log.hash}/evidence"), log))
 
 
-def races(server, racers):
-    """Each request is an instance of its own; they meet in the database alone."""
+def races(server, second, racers):
+    """Each request is an instance of its own, in one of two processes; they meet in the database alone."""
+    second.start()
     with concurrent.futures.ThreadPoolExecutor(RIVALS) as pool:
         for racer in racers:
             assert server.add(racer.body(0, 5))[0] == 200
             rivals = [racer.fork(5, number) for number in range(RIVALS)]
-            answers = list(pool.map(server.add, [rival.body(5, 7) for rival in rivals]))
+            ways = [(server, second)[number % 2].add for number in range(RIVALS)]
+            answers = list(pool.map(lambda way, rival: way(rival.body(5, 7)), ways, rivals))
             statuses = sorted(answer[0] for answer in answers)
             if statuses.count(200) != 1 or not set(statuses) <= {200, 409, 503}:
                 holds("one of the histories", False, answers)
             loser = next(rival for rival, answer in zip(rivals, answers) if answer[0] != 200)
             if server.add(loser.body(7, 7))[0] != 422 or not convicted(server.ask("GET", f"/{racer.hash}/evidence"), racer):
                 holds("the loser is convicted", False, racer.origin)
-    holds(f"{len(racers)} races of {RIVALS} histories at once: one is cosigned, the log convicted", True)
+    holds(f"{len(racers)} races of {RIVALS} histories at once, two processes: one is cosigned, the log convicted", True)
 
 
 def survives(server, racers):
@@ -203,7 +205,7 @@ def main(wasmtime, artifact):
         racers = [Log(f"race{n}.example/log", [b"%d, %d\n" % (n, i) for i in range(9)]) for n in range(RACES)]
         lines = [f"log {aics_tlog.format_vkey(each.vkey)}\n" for each in (log, *racers)]
         (folder / "conf/logs").write_text("".join(lines) + "quorum none\n")
-        server = Server(wasmtime, artifact, folder)
+        server, second = (Server(wasmtime, artifact, folder, printed) for printed in ("first", "second"))
         try:
             server.start()
             status, _, greeting = server.ask("GET", "/")
@@ -211,13 +213,16 @@ def main(wasmtime, artifact):
             holds("the greeting names the verifier key", status == 200 and witness.name == NAME, greeting)
             cosigns(server, log, witness)
             refuses(server, log, witness)
-            races(server, racers)
+            races(server, second, racers)
+            second.kill()
             survives(server, racers)
         except BaseException:
-            print(server.printed.read_text()[-4000:], file=sys.stderr)
+            for each in (server, second):
+                print(each.printed.read_text()[-4000:] if each.child else "", file=sys.stderr)
             raise
         finally:
             server.kill()
+            second.kill()
 
 
 if __name__ == "__main__":
