@@ -13,7 +13,7 @@ use crate::steps::trust;
 /// A call gave another answer than it must.
 pub fn run(log: &mut Instance, stream: &str, old: &str, new: &str) -> Result<String> {
     let segment = |number| SegmentId { stream_id: stream.to_owned(), number };
-    let mut sealed = |log: &mut Instance| -> Result<u64> {
+    let sealed = |log: &mut Instance| -> Result<u64> {
         log.append(stream, "job.done", Severity::Notice, "verify", Some(b"x"))?.works()?;
         Ok(log.close_segment(stream)?.works()?.last_seqno)
     };
