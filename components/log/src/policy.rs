@@ -8,7 +8,8 @@
 //! # comment; empty lines and tabs are allowed
 //! ```
 //!
-//! A checkpoint is good when a listed log of its origin signed it and the quorum cosigned it. Not here:
+//! A checkpoint is good when the log of its origin signed it, with the listed key or one that the log's own entries
+//! lead to from there (`keys`), and the quorum cosigned it. Not here:
 //! checking those signatures (`note`), or asking anyone anything: URLs are kept for people.
 //!
 //! Invariants:
@@ -94,7 +95,8 @@ impl Policy {
         Ok(Policy { logs: parser.logs, witnesses: parser.witnesses, nodes: parser.nodes, quorum })
     }
 
-    /// The keys a log of this origin may sign with: only those whose key name is the origin.
+    /// The keys of which one is the first key of the log of this origin: only those whose key name is the origin.
+    /// [`crate::keys::KeyHistory::pinned`] says what several mean.
     pub fn log_keys(&self, origin: &str) -> Vec<&VerifierKey> {
         self.logs.iter().map(|log| &log.key).filter(|key| key.name() == origin).collect()
     }

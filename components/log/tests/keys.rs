@@ -18,9 +18,9 @@ use secure_log::keys::KEPT;
 use secure_log::note::{VerifierKey, cosignature_message, note_line};
 use secure_log::policy::Policy;
 use secure_log::signer::Algorithm::{self, EcdsaP256, Ed25519, RsaPssSha256};
-use secure_log::store::{RowKind, Want};
+use secure_log::store::{Row, RowKind, Store, StoreError, Want};
 use secure_log::types::{Detail, Digest, StreamId};
-use secure_log::verify::{Report, Signers, Trust};
+use secure_log::verify::{self, Report, Scope, Signers, Trust};
 use support::{FixedKey, ORIGIN, WITNESS};
 use world::{MemHeads, Shared, TestLog, event, events, log, log_with_heads, stream};
 
@@ -121,6 +121,14 @@ fn only_the_key_of_a_size_signs_it_also_after_reopening() {
     assert!(matches!(log(&store).rotate_key(&stream(), &old, &stranger, None), Err(LogError::Untrusted(_))));
     assert!(matches!(writer.rotate_key(&stream(), &stranger, &key(4), None), Err(LogError::Untrusted(_))));
     assert_eq!(whole(&store, &old).signers.len(), 2);
+    // A store that hides the checkpoints gets the old key's signed by the old key again, and by no other.
+    let hiding = store.deep_clone();
+    hiding.rows(RowKind::Checkpoint, Vec::clear);
+    for wrong in [&new, &stranger] {
+        assert!(matches!(log(&hiding).sign_segment(wrong, &stream(), 0), Err(LogError::Untrusted(_))));
+    }
+    let again = log(&hiding).sign_segment(&old, &stream(), 0).unwrap();
+    assert_eq!(again.note, log(&store).read_checkpoint(&stream(), Some(first)).unwrap());
 }
 
 #[test]
@@ -168,6 +176,81 @@ fn a_rotation_that_lost_a_race_is_signed_again_for_its_new_place() {
     assert_eq!(rotated.seqno as usize, before + 1);
     signed_segment(&mut writer, &new);
     whole(&store, &old);
+}
+
+#[test]
+fn no_key_entry_is_signed_on_a_history_that_the_remembered_head_contradicts() {
+    let (store, heads) = (Shared::default(), MemHeads::default());
+    let (old, new) = (key(1), key(2));
+    signed_segment(&mut log_with_heads(&store, &heads), &old);
+    let behind = store.deep_clone();
+    let mut left = log_with_heads(&behind, &heads);
+    left.head(&stream()).unwrap();
+    signed_segment(&mut log_with_heads(&store, &heads), &old);
+    assert!(matches!(left.rotate_key(&stream(), &old, &new, None), Err(LogError::Rollback(_))), "behind the head");
+    left.append_batch(&stream(), &events(20), Want::Synced).unwrap();
+    assert!(matches!(left.rotate_key(&stream(), &old, &new, None), Err(LogError::Rollback(_))), "another history");
+    assert!(matches!(left.attest_key(&old, &stream(), b"x"), Err(LogError::Rollback(_))));
+    log_with_heads(&store, &heads).rotate_key(&stream(), &old, &new, None).unwrap();
+}
+
+/// One storage until the end of a first pass has been reached, another from then on.
+struct Changing {
+    now: Shared,
+    then: Option<Shared>,
+}
+
+impl Store for Changing {
+    fn init(&mut self, config: &str) -> Result<(), StoreError> {
+        self.now.init(config)
+    }
+    fn append(&mut self, rows: &[Row], want: Want) -> Result<(), StoreError> {
+        let done = self.now.append(rows, want);
+        self.now = self.then.take().unwrap_or_else(|| self.now.clone());
+        done
+    }
+    fn get(&mut self, kind: RowKind, stream: &StreamId, index: u64) -> Result<Option<Row>, StoreError> {
+        self.now.get(kind, stream, index)
+    }
+    fn last(&mut self, kind: RowKind, stream: &StreamId) -> Result<Option<Row>, StoreError> {
+        self.now.last(kind, stream)
+    }
+    fn scan(
+        &mut self,
+        kind: RowKind,
+        stream: &StreamId,
+        start: u64,
+        limit: u32,
+        with_payload: bool,
+    ) -> Result<Vec<Row>, StoreError> {
+        self.now.scan(kind, stream, start, limit, with_payload)
+    }
+    fn streams(&mut self, after: Option<&StreamId>, limit: u32) -> Result<Vec<StreamId>, StoreError> {
+        self.now.streams(after, limit)
+    }
+    fn erase(&mut self, kind: RowKind, stream: &StreamId, index: u64) -> Result<(), StoreError> {
+        self.now.erase(kind, stream, index)
+    }
+}
+
+#[test]
+fn a_store_that_shows_a_revocation_once_is_found() {
+    let with = |from: Option<u64>| {
+        let mut forge = Forge::new();
+        forge.push_at(|_, _| Detail::Erased { ranges: vec![(0, 0)], reason: "x".into() });
+        forge.seal_signed(&key(1));
+        forge.push_at(|seqno, prev| rotated(&key(1), &key(2), seqno, prev));
+        if let Some(from) = from {
+            forge.push_at(|seqno, prev| revoked(&key(2), &key(1), from, seqno, prev));
+        }
+        forge.store()
+    };
+    for (then, expected) in [(Some(1), None), (None, Some(FindingKind::Forked)), (Some(2), Some(FindingKind::Forked))] {
+        let mut store = Changing { now: with(Some(1)), then: Some(with(then)) };
+        let trust = pinned(&key(1));
+        let report = verify::stream(&mut store, &stream(), ORIGIN, &trust, None, None, Scope::Everything).unwrap();
+        assert_eq!(report.finding.map(|finding| finding.kind), expected, "{then:?}");
+    }
 }
 
 #[test]
@@ -493,15 +576,16 @@ fn every_flipped_byte_of_a_log_with_rotations_is_found() {
 
 #[test]
 fn memory_is_bounded_over_any_number_of_rotations_and_old_keys_fall_out_of_reach() {
-    let store = Shared::default();
-    let mut writer = log(&store);
     let keys: Vec<FixedKey> =
         (0..KEPT + 44).map(|n| FixedKey::seeded([Ed25519, EcdsaP256][n / 250], (n % 250) as u8 + 1)).collect();
-    let mut sizes = vec![signed_segment(&mut writer, &keys[0])];
+    let mut forge = Forge::new();
+    let mut sizes = vec![forge.seal_signed(&keys[0]) + 1];
     for pair in keys.windows(2) {
-        writer.rotate_key(&stream(), &pair[0], &pair[1], None).unwrap();
-        sizes.push(signed_segment(&mut writer, &pair[1]));
+        forge.push_at(|seqno, prev| rotated(&pair[0], &pair[1], seqno, prev));
+        sizes.push(forge.seal_signed(&pair[1]) + 1);
     }
+    let store = forge.store();
+    let mut writer = log(&store);
     let report = whole(&store, &keys[0]);
     assert_eq!((report.rotations as usize, report.checkpoints as usize), (keys.len() - 1, keys.len()));
     assert_eq!((report.signers.len(), report.signers[0].vkey.clone()), (64, vkey(&keys[0])));

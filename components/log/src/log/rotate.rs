@@ -6,7 +6,7 @@
 use super::append::{Ready, check_text};
 use super::draft::Draft;
 use super::sign::{check_key, verified_then};
-use super::{AppendResult, Environment, Log};
+use super::{AppendResult, Environment, Log, rolled_back};
 use crate::encode::{attest_message, revoke_message, rotate_message};
 use crate::error::{FindingKind, LogError};
 use crate::log::stream::tampered;
@@ -24,11 +24,11 @@ struct Place<'a> {
 
 impl<S: Store, E: Environment> Log<S, E> {
     /// Logs the attestation of the stream's first key, signed by that key: once, before any rotation. Re-reads the
-    /// stream once an instance. Durable on return.
+    /// stream. Durable on return.
     ///
     /// # Errors
     /// `Invalid` for more than 32 KiB or a second attestation, `Untrusted` when `key` is not the stream's first,
-    /// `StreamNotFound`, `Signer`, `Tampered`, `Conflict`, those of the store.
+    /// `StreamNotFound`, `Signer`, `Tampered`, `Rollback`, `Conflict`, those of the store.
     pub fn attest_key(
         &mut self,
         key: &impl Signer,
@@ -60,12 +60,12 @@ impl<S: Store, E: Environment> Log<S, E> {
 
     /// Hands the stream over from `old` to `new`, both of which sign. Checkpoints of a size up to the seqno of the
     /// result are the old key's, larger ones the new key's. Every sealed segment must be signed before. Re-reads the
-    /// stream once an instance. Durable on return; after it the old key signs nothing of this stream any more.
+    /// stream. Durable on return; after it the old key signs nothing of this stream any more.
     ///
     /// # Errors
     /// `Invalid` when a segment is sealed and not signed (it is named), when `new` had its turn before, for an
     /// attestation of more than 32 KiB; `Untrusted` when `old` is not the current key; `StreamNotFound`, `Signer`,
-    /// `Tampered`, `Conflict`, those of the store.
+    /// `Tampered`, `Rollback`, `Conflict`, those of the store.
     pub fn rotate_key(
         &mut self,
         id: &StreamId,
@@ -99,11 +99,11 @@ impl<S: Store, E: Environment> Log<S, E> {
 
     /// Takes back the predecessor `vkey`: its checkpoints of a size greater than `from_seqno` count only if they are
     /// witnessed. Signed by `current`. Its rotation stays valid. Again only with a smaller `from_seqno`. Re-reads the
-    /// stream once an instance. Durable on return.
+    /// stream. Durable on return.
     ///
     /// # Errors
     /// `Invalid` when `vkey` is none of the 256 predecessors, `from_seqno` no earlier seqno, the reason longer than
-    /// 1 KiB; `Untrusted` when `current` is not the current key; `StreamNotFound`, `Signer`, `Tampered`, `Conflict`,
+    /// 1 KiB; `Untrusted` when `current` is not the current key; `StreamNotFound`, `Signer`, `Tampered`, `Rollback`, `Conflict`,
     /// those of the store.
     pub fn revoke_key(
         &mut self,
@@ -134,7 +134,7 @@ impl<S: Store, E: Environment> Log<S, E> {
     }
 
     /// Appends what `make` signed with `key`, the current key, over the whole history of keys; again when another
-    /// writer won.
+    /// writer won, whose entries are then taken in without reading all from the start.
     fn key_entry(
         &mut self,
         id: &StreamId,
@@ -143,8 +143,8 @@ impl<S: Store, E: Environment> Log<S, E> {
     ) -> Result<AppendResult, LogError> {
         let origin = self.fresh(id)?.origin.clone();
         let vkey = VerifierKey::for_log(&origin, key.clone())?;
+        self.whole_history(id, &origin)?;
         self.retry(|log| {
-            log.whole_history(id, &origin)?;
             let Some(stream) = log.streams.get(id) else { return Err(LogError::StreamNotFound) };
             check_key(id, &origin, &stream.tip.keys, &vkey, stream.tip.size() + 1)?;
             let detail = make(log, &vkey)?;
@@ -171,14 +171,21 @@ impl<S: Store, E: Environment> Log<S, E> {
         Ok(sign(&place, detail)?)
     }
 
-    /// Makes the tip rest on entries that were re-hashed from 0 on, so that every key event was seen.
+    /// Re-hashes the stream from entry 0 on, so that every key event is seen, and finds it to have the remembered
+    /// root and to lead to the state that this instance knows: a statement for another history is never signed.
     fn whole_history(&mut self, id: &StreamId, origin: &str) -> Result<(), LogError> {
-        self.certify(id)?;
-        if self.streams.get(id).is_some_and(|stream| stream.tip.keys.is_whole()) {
-            return Ok(());
+        let head = self.remembered(origin)?;
+        let Some(stream) = self.streams.get(id) else { return Err(LogError::StreamNotFound) };
+        let (end, last_hash) = (stream.tip.size(), stream.tip.last_hash);
+        if let Some(head) = head.as_ref().filter(|head| head.size > end) {
+            return Err(rolled_back(id, (end, head.size - 1), "the store is behind the remembered head"));
         }
-        // Compared with the certified tip by its last hash, and so with the remembered head that this rests on.
-        let tip = self.rehash(id, origin, None, None)?;
+        let mut tip = self.rehash(id, origin, None, Some(head.as_ref().map_or(end, |head| head.size)))?;
+        self.agree(id, &tip, head.as_ref())?;
+        self.extend(id, origin, &mut tip, end)?;
+        if tip.last_hash != last_hash {
+            return Err(tampered(id, end - 1, FindingKind::Forked, "the entries now read are not those known"));
+        }
         if let Some(stream) = self.streams.get_mut(id) {
             stream.certify(tip);
         }

@@ -213,10 +213,6 @@ impl<S: Store, E: Environment> Log<S, E> {
         let mut tip = self.rehash(id, origin, base, Some(before.unwrap_or(size)))?;
         self.agree(id, &tip, head.as_ref())?;
         self.extend(id, origin, &mut tip, size)?;
-        check_key(id, origin, &tip.keys, vkey, size)?;
-        if let Some(row) = last {
-            verified_then(id, origin, &tip.keys, vkey, row)?;
-        }
         if tip.sealed_size != size || tip.segments != number + 1 {
             let why = format!("the row of segment {number} names an entry that is not its seal");
             return Err(tampered(id, size - 1, FindingKind::NodeWrong, why));
@@ -231,6 +227,11 @@ impl<S: Store, E: Environment> Log<S, E> {
             let why = "the entries now read are not those this instance knows";
             return Err(LogError::Tampered(finding(id, (0, end - 1), FindingKind::Forked, why)));
         }
+        // Only now: a rotation after `size` tells whose it was, also when the store hides the checkpoints before.
+        check_key(id, origin, &tip.keys, vkey, size)?;
+        if let Some(row) = last {
+            verified_then(id, origin, &tip.keys, vkey, row)?;
+        }
         if let Some(stream) = self.streams.get_mut(id) {
             stream.certify(tip);
         }
@@ -238,7 +239,7 @@ impl<S: Store, E: Environment> Log<S, E> {
     }
 
     /// The re-hashed entries must have the remembered root at the remembered size.
-    fn agree(&self, id: &StreamId, tip: &Tip, head: Option<&RememberedHead>) -> Result<(), LogError> {
+    pub(super) fn agree(&self, id: &StreamId, tip: &Tip, head: Option<&RememberedHead>) -> Result<(), LogError> {
         match head {
             Some(head) if head.size == tip.size() && head.root != tip.frontier.root() => Err(rolled_back(
                 id,

@@ -44,8 +44,15 @@ impl Forge {
             author: None,
         };
         let body = encode_entry(&entry).unwrap();
+        self.row(RowKind::Entry, seqno, body.clone());
+        let before = self.tree.heights.iter().map(Vec::len).collect::<Vec<_>>();
         self.tree.push(leaf_hash(&body));
-        self.row(RowKind::Entry, seqno, body);
+        for (height, known) in before.into_iter().enumerate().skip(1) {
+            for index in known..self.tree.heights[height].len() {
+                let hash = self.tree.heights[height][index].0.to_vec();
+                self.row(RowKind::node(height as u8).unwrap(), index as u64, hash);
+            }
+        }
         seqno
     }
 
