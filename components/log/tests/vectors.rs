@@ -45,6 +45,7 @@ fn all_vectors() -> Vec<(&'static str, Value)> {
         ("proofs.json", proof_vectors()),
         ("notes.json", story::note_vectors()),
         ("stream.json", story::stream_vectors()),
+        ("evidence.json", story::evidence_vectors()),
     ]
 }
 
