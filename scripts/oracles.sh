@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs the public verifiers that judge our notes and proofs in components/log/tests/oracles.rs.
+# Installs the public verifiers that judge our notes, proofs and published trees in the tests of components/log
+# and components/cli.
 #
 # Why: evidence that only our own code accepts is worth little. Both come from PyPI, pinned, into a folder
 # of their own; nothing on the system changes, and a second run takes no time.

@@ -35,7 +35,8 @@ pub fn append(
     let mut writer = Writer { stream, what, log, done: 0, skipped: what.from_line - 1, durable: None };
     if !what.texts.is_empty() {
         let events = what.texts.iter().map(|text| writer.event(text.clone().into_bytes())).collect();
-        return writer.write(events, console);
+        let first = writer.write(events).map_err(|failure| failure.after(&format!("{stream}: ")))?;
+        return writer.tell(first, console);
     }
     match what.file.as_deref().filter(|path| path.as_os_str() != "-") {
         None => writer.lines("stdin", None, None, console),
@@ -157,28 +158,37 @@ impl<L: Service> Writer<'_, L> {
         }
         let count = lines.len() as u64;
         let events = lines.into_iter().map(|line| self.event(line)).collect();
-        self.write(events, console).map_err(|failure| self.left(name, failure))?;
+        let first = self.write(events).map_err(|failure| self.left(name, failure))?;
         self.done += count;
-        Ok(())
+        self.tell(first, console).map_err(|failure| self.left(name, failure))
     }
 
-    /// One batch, durable before it is told.
-    fn write(&mut self, events: Vec<Event>, console: &mut Console<'_>) -> Result<(), Failure> {
+    /// Appends one batch; durable on return. Gives the first seqno.
+    fn write(&mut self, events: Vec<Event>) -> Result<u64, Failure> {
         let batch = self.log.append_batch(self.stream, &events, Want::Synced)?;
-        let (Some(first), Some(last)) = (batch.results.first(), batch.results.last()) else { return Ok(()) };
-        let (first, last) = (first.seqno, last.seqno);
-        if batch.durable_through.is_none_or(|through| through < last) {
-            let why = format!("the log answered without saying that entry {last} is durable");
+        let (Some(first), Some(last)) = (batch.results.first(), batch.results.last()) else {
+            return Err(Failure::CannotTell("the log answered nothing".into()));
+        };
+        if batch.durable_through.is_none_or(|through| through < last.seqno) {
+            let why = format!("the log answered without saying that entry {} is durable", last.seqno);
             return Err(Failure::CannotTell(why));
         }
-        self.durable = Some(last);
-        let stream = self.stream;
+        self.durable = Some(last.seqno);
+        Ok(first.seqno)
+    }
+
+    /// Tells that the entries from `first` on are durable. Who cannot be told must not believe that all went well.
+    fn tell(&self, first: u64, console: &mut Console<'_>) -> Result<(), Failure> {
+        let (stream, last) = (self.stream, self.durable.unwrap_or(first));
         let text = || match first == last {
             true => format!("entry {first} of {stream} is durable"),
             false => format!("entries {first} to {last} of {stream} are durable"),
         };
-        console.say(text, || json!({ "stream": stream, "first": first, "last": last, "durable-through": last }))?;
-        console.flush()
+        let value = || json!({ "stream": stream, "first": first, "last": last, "durable-through": last });
+        console.say(text, value).and_then(|()| console.flush()).map_err(|failure| match failure {
+            Failure::Closed => Failure::CannotTell("stdout was closed".into()),
+            failure => failure,
+        })
     }
 
     fn too_long(&self, name: &str) -> Failure {

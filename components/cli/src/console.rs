@@ -1,6 +1,6 @@
 //! Where commands read and write: text for people or one JSON object a line, on three streams.
 
-use std::io::{self, BufRead, BufReader, ErrorKind, IsTerminal as _, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, ErrorKind, IsTerminal as _, Write};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -33,7 +33,7 @@ impl<'a> Console<'a> {
 
     /// Lends the process's own streams.
     pub fn standard<R>(use_it: impl FnOnce(&mut Console<'_>) -> R) -> R {
-        let (mut out, mut err) = (io::stdout().lock(), io::stderr());
+        let (mut out, mut err) = (BufWriter::new(io::stdout().lock()), io::stderr());
         let watched = err.is_terminal();
         let mut input = BufReader::with_capacity(INPUT, io::stdin());
         use_it(&mut Console::new(&mut input, &mut out, &mut err, watched))
@@ -79,6 +79,8 @@ impl<'a> Console<'a> {
         if matches!(failure, Failure::Closed) {
             return;
         }
+        // What was said before comes first, where both go to one terminal.
+        let _ = self.out.flush();
         let _ = writeln!(self.err, "secure-log: {failure}");
         if self.json {
             let value = json!({ "error": failure.kind(), "text": failure.to_string(), "exit": failure.status() });

@@ -109,7 +109,17 @@ impl<'a> Pass<'a> {
             published = (before.size, before.root);
             builder = Builder::resume(before.size / u64::from(secure_log::tiles::FULL), folder)?;
         }
-        Ok(Pass { stream, target, folder, builder, published, written: 0 })
+        let pass = Pass { stream, target, folder, builder, published, written: 0 };
+        pass.agree()?;
+        Ok(pass)
+    }
+
+    /// At the published size the tiles, and the entries hashed on top of them, must have the published root.
+    fn agree(&self) -> Result<(), Failure> {
+        match self.builder.size() == self.published.0 && self.builder.root() != self.published.1 {
+            true => Err(Failure::finding("the published files and the log's entries do not give the published root")),
+            false => Ok(()),
+        }
     }
 
     fn run(&mut self, log: &mut impl Service, console: &mut Console<'_>) -> Result<(), Failure> {
@@ -145,11 +155,8 @@ impl<'a> Pass<'a> {
         for (tile, bytes) in full {
             self.put(tile, &bytes)?;
         }
+        self.agree()?;
         let size = self.builder.size();
-        if size == self.published.0 && self.builder.root() != self.published.1 {
-            let why = "the published files and the log's entries do not give the published root";
-            return Err(Failure::finding(why));
-        }
         if size <= self.published.0 {
             return Ok(());
         }

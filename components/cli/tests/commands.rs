@@ -8,13 +8,14 @@ mod support;
 #[path = "../../log/tests/support/world.rs"]
 mod world;
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 
 use desk::Desk;
 use secure_log::store::{RowKind, StoreError};
 use secure_log::types::StreamId;
-use secure_log_cli::{CANNOT_TELL, FINDING, USAGE};
+use secure_log_cli::{CANNOT_TELL, Console, FINDING, USAGE, run};
 use serde_json::Value;
 use world::stream;
 
@@ -197,6 +198,34 @@ fn a_failure_in_the_middle_says_where_to_go_on() {
     *desk.store.fail_append.borrow_mut() = Some((StoreError::Io("gone".into()), false));
     let said = desk.feed("append", b"one\ntwo\n");
     assert!(said.status == CANNOT_TELL && said.err.contains("from line 1 on nothing is known"), "{}", said.err);
+}
+
+/// A pipe whose reader is gone.
+struct Gone;
+
+impl std::io::Write for Gone {
+    fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+        Err(std::io::ErrorKind::BrokenPipe.into())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_reader_that_leaves_ends_a_listing_well_and_an_append_loudly() {
+    let mut desk = Desk::new();
+    desk.good("append one");
+    let mut status = |line: &str, mut input: &[u8]| {
+        let words = format!("secure-log --store x --stream {} {line}", stream());
+        let (mut out, mut err) = (Gone, Vec::new());
+        let mut console = Console::new(&mut input, &mut out, &mut err, false);
+        let status = run(words.split(' ').map(OsString::from), &mut desk, &mut console);
+        (status, String::from_utf8(err).unwrap())
+    };
+    assert_eq!(status("read 0 1", b""), (0, String::new()));
+    let (code, err) = status("append", b"a\nb\n");
+    assert!(code == CANNOT_TELL && err.contains("durable through line 2 (entry 3)"), "{err}");
 }
 
 #[test]

@@ -321,6 +321,27 @@ fn a_damaged_folder_is_not_extended() {
     assert!(said.status == FINDING && said.err.contains("tile/1/000.p/1, which is missing"), "{}", said.err);
 }
 
+/// At a multiple of 256 no entry is hashed again: the tiles above the leaves are all there is to compare.
+#[test]
+fn a_damaged_folder_of_full_bundles_is_not_touched() {
+    let (mut desk, folder) = (Desk::new(), tempfile::tempdir().unwrap());
+    grow(&mut desk, 512);
+    published(&mut desk, folder.path(), "");
+    grow(&mut desk, 700);
+    let tile = folder.path().join("tile/1/000.p/2");
+    let mut bytes = fs::read(&tile).unwrap();
+    bytes[40] ^= 1;
+    fs::write(&tile, &bytes).unwrap();
+    let before = files(folder.path());
+    let said = export(&mut desk, folder.path(), "");
+    assert!(said.status == FINDING && said.err.contains("published root"), "{}", said.err);
+    assert!(files(folder.path()) == before);
+    bytes[40] ^= 1;
+    fs::write(&tile, &bytes).unwrap();
+    published(&mut desk, folder.path(), "");
+    assert_eq!(whole(folder.path()), 700);
+}
+
 #[test]
 fn a_log_whose_entries_changed_is_not_published() {
     let (mut desk, folder) = (Desk::new(), tempfile::tempdir().unwrap());

@@ -48,6 +48,7 @@ fn all_vectors() -> Vec<(&'static str, Value)> {
         ("notes.json", story::note_vectors()),
         ("stream.json", story::stream_vectors()),
         ("witness.json", cosigned::witness_vectors()),
+        ("evidence.json", story::evidence_vectors()),
     ]
 }
 

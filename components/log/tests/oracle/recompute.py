@@ -365,10 +365,41 @@ def witness(vectors):
     same("evidence", vectors["evidence"], f"secure-log/evidence/v1\n\n{vectors['rows'][-1]}\n{forked}")
 
 
+def evidence(vectors):
+    bodies = [unhex(body) for body in vectors["entries"]]
+    tree = Tree([leaf_hash(body) for body in bodies])
+    lines = lambda hashes: "".join(f"{b64(item)}\n" for item in hashes)
+    old, new = vectors["notes"]
+    for note, size in ((old, vectors["consistency"]["old"]), (new, vectors["consistency"]["new"])):
+        text = checkpoint_text(vectors["origin"], size, tree.mth(0, size)) + "\n"
+        same("checkpoint of the evidence", note[: len(text)], text)
+    v = vectors["inclusion"]
+    path = lines(tree.path(v["index"], 0, v["size"]))
+    same("proof file", v["file"], f"c2sp.org/tlog-proof@v1\nindex {v['index']}\n{path}\n{old}")
+    v = vectors["consistency"]
+    path = lines(tree.subproof(v["old"], 0, v["new"], True))
+    same("consistency file", v["file"], f"secure-log/consistency-proof/v1\n{path}\n{old}\n{new}")
+    size = vectors["tiles"]["size"]
+    same("entries of the tiles", len(bodies), size)
+    bundle = b"".join(len(body).to_bytes(2, "big") + body for body in bodies)
+    files = {f"tile/entries/000.p/{size}": bundle, f"tile/0/000.p/{size}": b"".join(tree.leaves)}
+    same("tiles", {item["name"]: item["bytes"] for item in vectors["tiles"]["files"]}, {name: data.hex() for name, data in files.items()})
+    for v in vectors["names"]:
+        groups = str(v["index"])
+        groups = groups.zfill(-(-len(groups) // 3) * 3)
+        groups = [groups[at : at + 3] for at in range(0, len(groups), 3)]
+        name = "/".join([*(f"x{group}" for group in groups[:-1]), groups[-1]])
+        partial = "" if v["width"] == 256 else f".p/{v['width']}"
+        same("name of a tile", v["name"], f"tile/{v['level']}/{name}{partial}")
+
+
 def main():
     folder = pathlib.Path(sys.argv[1])
     sys.setrecursionlimit(10_000)
-    files = {"entries": entries, "payloads": payloads, "tree": tree, "proofs": proofs, "notes": notes, "stream": stream, "witness": witness}
+    files = {
+        "entries": entries, "payloads": payloads, "tree": tree, "proofs": proofs, "notes": notes, "stream": stream,
+        "evidence": evidence, "witness": witness,
+    }
     same("files", sorted(f"{name}.json" for name in files), sorted(path.name for path in folder.glob("*.json")))
     for name, check in files.items():
         check(json.loads((folder / f"{name}.json").read_text("utf-8")))

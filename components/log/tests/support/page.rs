@@ -39,6 +39,9 @@ pub const STRUCTURES: &[&str] = &[
     "notes.json#/revoke/message",
     "notes.json#/head_file/content",
     "notes.json#/head_file/name",
+    "evidence.json#/inclusion/file",
+    "evidence.json#/consistency/file",
+    "evidence.json#/tiles/files/1/bytes",
 ];
 
 /// Compares every named block and returns the names.

@@ -3,9 +3,12 @@
 use secure_log::encode::{
     attest_message, author_message, encode_cosignature, encode_entry, encode_uint, revoke_message, rotate_message,
 };
-use secure_log::merkle::{leaf_hash, root};
+use secure_log::error::Invalid;
+use secure_log::merkle::{consistency_path, inclusion_path, leaf_hash, root};
 use secure_log::note::{Checkpoint, Note, RSA_TYPE, VerifierKey, cosignature_message, note_line};
+use secure_log::proof_file::{ConsistencyFile, InclusionFile};
 use secure_log::signer::Algorithm;
+use secure_log::tiles::{Builder, Content, FULL, Tile};
 use secure_log::types::{Detail, Digest, Entry, Event, Seal, Severity, Tier, hex};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -200,5 +203,39 @@ pub fn note_vectors() -> Value {
             "content": format!("{head}{}\n", hex(&Sha256::digest(&head))),
             "root": story.checkpoints[0].root.to_hex(), "vkey": log_vkey,
         },
+    })
+}
+
+/// Proof files and the published tree of the first two checkpoints.
+pub fn evidence_vectors() -> Value {
+    let mut story = story();
+    let (first, second) = (story.checkpoints[0].size, story.checkpoints[1].size);
+    let cosigned = signed(&story.checkpoints[0]) + &cosignature_line(&story.checkpoints[0].to_text()) + "\n";
+    let (old, new) = (Note::parse(&cosigned).unwrap(), Note::parse(&signed(&story.checkpoints[1])).unwrap());
+    let path = inclusion_path(1, first, &mut story.tree).unwrap();
+    let inclusion = InclusionFile { extra: None, index: 1, path, note: old.clone() };
+    let path = consistency_path(first, second, &mut story.tree).unwrap();
+    let consistency = ConsistencyFile { path, old: old.clone(), new: new.clone() };
+
+    let bodies: Vec<Vec<u8>> =
+        story.entries.iter().take(second as usize).map(|(_, entry)| encode_entry(entry).unwrap()).collect();
+    let mut builder = Builder::new();
+    for body in &bodies {
+        builder.push::<Invalid>(body, |_, _| Ok(())).unwrap();
+    }
+    let files =
+        builder.partials().into_iter().map(|(tile, bytes)| json!({ "name": tile.path(), "bytes": hex(&bytes) }));
+    let name = |level: u8, index: u64, width: u16| {
+        let path = Tile { content: Content::Hashes(level), index, width }.path();
+        json!({ "level": level, "index": index, "width": width, "name": path })
+    };
+    json!({
+        "origin": ORIGIN,
+        "entries": bodies.iter().map(|body| hex(body)).collect::<Vec<_>>(),
+        "notes": [old.to_string(), new.to_string()],
+        "inclusion": { "index": 1, "size": first, "file": inclusion.to_string() },
+        "consistency": { "old": first, "new": second, "file": consistency.to_string() },
+        "tiles": { "size": second, "files": files.collect::<Vec<_>>() },
+        "names": [name(0, 0, FULL), name(0, 1_234_067, FULL), name(1, 1, 17), name(2, 1000, 1)],
     })
 }
