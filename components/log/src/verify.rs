@@ -272,10 +272,6 @@ impl<'a, S: Store> Pass<'a, S> {
                 let why = format!("the key was rotated by entry {seqno} before these sealed entries were signed");
                 Err(LogError::Tampered(finding(self.id, range, FindingKind::CheckpointMissing, why)))
             }
-            Some(Detail::KeyEpoch { .. } | Detail::KeyDestroyed { .. }) => {
-                let event_type = placed.entry.event.event_type.as_str();
-                Err(LogError::Unsupported(format!("{} entry {seqno}: {event_type} entries", self.id)))
-            }
             _ => Ok(()),
         }
     }

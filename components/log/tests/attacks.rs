@@ -14,7 +14,7 @@ use secure_log::merkle::{Frontier, leaf_hash};
 use secure_log::payload;
 use secure_log::signer::Algorithm;
 use secure_log::store::{Row, RowKind, Want};
-use secure_log::types::{Detail, Digest, Entry};
+use secure_log::types::{Detail, Digest, Entry, Tier};
 use secure_log::verify::Report;
 use support::FixedKey;
 use world::{MemHeads, Shared, events, log, log_with_heads, pinned, stream};
@@ -386,4 +386,42 @@ fn only_the_size_of_a_seal_is_signed() {
     let key = FixedKey::log(Algorithm::Ed25519);
     assert!(log(&lying).sign_segment(&key, &stream(), 0).is_err());
     assert!(log(&store).sign_segment(&key, &stream(), 0).is_ok());
+}
+
+#[test]
+fn a_data_key_planted_in_a_public_stream_is_found_and_never_signed() {
+    let planted = [Detail::KeyEpoch { epoch: 0, key_commitment: Digest([7; 32]) }, Detail::KeyDestroyed { epoch: 0 }];
+    for detail in planted {
+        let (store, _) = signed_log();
+        store.rows(RowKind::Entry, |rows| {
+            let last = rows.last().unwrap().clone();
+            let mut entry = decode_entry(&last.body).unwrap();
+            entry.seqno += 1;
+            entry.prev_entry_hash = leaf_hash(&last.body);
+            entry.event = detail.clone().into_event();
+            rows.push(Row { index: last.index + 1, body: encode_entry(&entry).unwrap(), payload: None, ..last });
+        });
+        assert_eq!(found(&store), Some(FindingKind::EntryInserted));
+        let mut log = log(&store);
+        assert!(matches!(log.append_batch(&stream(), &events(1), Want::Synced), Err(LogError::Tampered(_))));
+        assert!(matches!(log.close_segment(&stream()), Err(LogError::Tampered(_))));
+    }
+}
+
+#[test]
+fn a_stream_that_claims_to_be_encrypted_never_takes_a_payload_in_clear() {
+    let store = Shared::default();
+    log(&store).append_batch(&stream(), &events(2), Want::Synced).unwrap();
+    store.rows(RowKind::Entry, |rows| {
+        let mut entry = decode_entry(&rows[0].body).unwrap();
+        if let Some(Detail::StreamCreated { tier, .. }) = &mut entry.event.detail {
+            *tier = Tier::Protected;
+        }
+        rows[0].body = encode_entry(&entry).unwrap();
+    });
+    recompute(&store);
+    let before = store.rows(RowKind::Entry, |rows| rows.len());
+    let appended = log(&store).append_batch(&stream(), &events(1), Want::Synced);
+    assert!(matches!(appended, Err(LogError::Unsupported(_))), "{appended:?}");
+    assert_eq!(store.rows(RowKind::Entry, |rows| rows.len()), before);
 }

@@ -45,9 +45,7 @@ impl<S: Store, E: Environment> Log<S, E> {
     pub fn create_stream(&mut self, id: &StreamId, tier: Tier, description: Option<&str>) -> Result<(), LogError> {
         self.ready()?;
         check_text("the description", description.unwrap_or(""))?;
-        if tier != Tier::Public {
-            return Err(LogError::Unsupported(format!("tier {}: payloads cannot be encrypted yet", tier.as_str())));
-        }
+        only_public(tier)?;
         self.retry(|log| {
             if let Some(stream) = log.known(id)? {
                 let same = stream.tier == tier && stream.description.as_deref() == description;
@@ -93,7 +91,10 @@ impl<S: Store, E: Environment> Log<S, E> {
             }
             let created = match log.known(id)? {
                 Some(stream) if stream.tip.closed => return Err(LogError::StreamClosed),
-                Some(_) => None,
+                Some(stream) => {
+                    only_public(stream.tier)?;
+                    None
+                }
                 None => Some(log.new_stream(id, None)?),
             };
             let outcomes = log.outcomes(id, events)?;
@@ -279,6 +280,14 @@ fn take_in(stream: &mut Stream, ready: Ready, want: Want) {
     stream.tip = ready.tip;
     if want == Want::Synced {
         stream.durable_through = stream.tip.size().checked_sub(1);
+    }
+}
+
+/// A tier is never stored in clear, whatever entry 0 of a stored stream says.
+fn only_public(tier: Tier) -> Result<(), LogError> {
+    match tier {
+        Tier::Public => Ok(()),
+        tier => Err(LogError::Unsupported(format!("tier {}: payloads cannot be encrypted yet", tier.as_str()))),
     }
 }
 

@@ -131,6 +131,10 @@ impl Tip {
             }
             _ if expected == 0 => fault(FindingKind::OriginWrong, "entry 0 does not create the stream".into()),
             Some(Detail::SegmentSealed(seal)) => self.check_seal(seal),
+            // Encrypted tiers, which alone have data keys, are not written yet.
+            Some(Detail::KeyEpoch { .. } | Detail::KeyDestroyed { .. }) => {
+                fault(FindingKind::EntryInserted, "a data key in a stream whose payloads stand in clear".into())
+            }
             Some(Detail::StreamClosed { .. }) | None if self.closed => {
                 fault(FindingKind::EntryInserted, "an event after the stream was closed".into())
             }
