@@ -114,6 +114,8 @@ fn the_exit_status_says_who_is_to_blame() {
     let without = Desk::new().run("tail");
     assert!(without.status == USAGE && without.err.contains("no such stream"), "{}", without.err);
 
+    *desk.store.fail_append.borrow_mut() = Some((StoreError::Corrupt("a line".into()), false));
+    assert_eq!(desk.run("append four").status, FINDING);
     *desk.store.fail_append.borrow_mut() = Some((StoreError::NoSpace, false));
     let said = desk.run("append four");
     assert_eq!((said.status, said.out.as_str()), (CANNOT_TELL, ""), "{}", said.err);
