@@ -1,7 +1,7 @@
 //! `append`: events from arguments, or lines as they come. What was told to be durable is durable.
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Seek as _, SeekFrom};
 use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
@@ -79,7 +79,7 @@ impl<L: Service> Writer<'_, L> {
     fn lines(
         &mut self,
         name: &str,
-        mut input: Option<&mut dyn BufRead>,
+        mut input: Option<&mut BufReader<File>>,
         followed: Option<&Path>,
         console: &mut Console<'_>,
     ) -> Result<(), Failure> {
@@ -104,6 +104,9 @@ impl<L: Service> Writer<'_, L> {
                 (0, Some(path)) => {
                     self.still_there(name, path, position)?;
                     sleep(PAUSE);
+                    // A stream of WASI that ended stays at its end: reading goes on from a new one.
+                    let again = input.as_mut().map(|input| input.seek(SeekFrom::Start(position))).transpose();
+                    again.map_err(|error| self.left(name, Failure::io("seeking", &error)))?;
                 }
                 _ => console.progress("lines", self.done, None),
             }

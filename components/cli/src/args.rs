@@ -113,7 +113,7 @@ pub enum Command {
     },
     /// Judge a whole stream: entries, chain, tree, checkpoints, keys, cosignatures, remembered head
     Verify(Verify),
-    /// Write a proof that an entry is in the log: <PREFIX>.tlog-proof and <PREFIX>.entry
+    /// Write a proof that an entry is in the log: PREFIX.tlog-proof and PREFIX.entry
     Prove(Prove),
     /// Check a proof: needs the policy, neither log nor keystore
     CheckProof(CheckProof),
@@ -239,10 +239,10 @@ pub struct Prove {
     /// In the signed tree of this size; absent: the newest
     #[arg(long)]
     pub size: Option<u64>,
-    /// Begin of the files' names [default: <last part of the stream id>-<SEQNO>]
-    #[arg(long, short)]
+    /// Begin of the files' names [default: the last part of the stream id, a hyphen and the seqno]
+    #[arg(long, short, value_name = "PREFIX")]
     pub out: Option<PathBuf>,
-    /// Also <PREFIX>.payload: salt and payload, which the entry commits to
+    /// Also PREFIX.payload: salt and payload, which the entry commits to
     #[arg(long)]
     pub payload: bool,
 }

@@ -94,7 +94,10 @@ impl From<types::LogError> for Failure {
         };
         let text = error.to_string();
         match error {
-            LogError::Tampered(_) | LogError::Rollback(_) | LogError::Untrusted(_) => Failure::Finding(text),
+            LogError::Tampered(_)
+            | LogError::Rollback(_)
+            | LogError::Untrusted(_)
+            | LogError::Store(StoreError::Corrupt(_)) => Failure::Finding(text),
             LogError::Invalid(_)
             | LogError::EntryNotFound
             | LogError::StreamNotFound

@@ -114,6 +114,8 @@ fn the_exit_status_says_who_is_to_blame() {
     let without = Desk::new().run("tail");
     assert!(without.status == USAGE && without.err.contains("no such stream"), "{}", without.err);
 
+    *desk.store.fail_append.borrow_mut() = Some((StoreError::Corrupt("a line".into()), false));
+    assert_eq!(desk.run("append four").status, FINDING);
     *desk.store.fail_append.borrow_mut() = Some((StoreError::NoSpace, false));
     let said = desk.run("append four");
     assert_eq!((said.status, said.out.as_str()), (CANNOT_TELL, ""), "{}", said.err);
@@ -198,6 +200,29 @@ fn a_failure_in_the_middle_says_where_to_go_on() {
     *desk.store.fail_append.borrow_mut() = Some((StoreError::Io("gone".into()), false));
     let said = desk.feed("append", b"one\ntwo\n");
     assert!(said.status == CANNOT_TELL && said.err.contains("from line 1 on nothing is known"), "{}", said.err);
+}
+
+#[test]
+fn a_followed_file_is_read_as_it_grows_and_left_when_it_is_cut() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("app.log");
+    fs::write(&path, "one\n").unwrap();
+    let writer = std::thread::spawn({
+        let path = path.clone();
+        move || {
+            let wait = || std::thread::sleep(std::time::Duration::from_secs(2));
+            wait();
+            fs::write(&path, "one\ntwo\nthr").unwrap();
+            wait();
+            fs::write(&path, "").unwrap();
+        }
+    });
+    let mut desk = Desk::new();
+    let said = desk.run(&format!("append --follow --file {}", path.display()));
+    writer.join().unwrap();
+    assert_eq!(said.out, "entry 1 of payments is durable\nentry 2 of payments is durable\n");
+    let why = "durable through line 2 (entry 2), go on with --from-line 3: the file became shorter";
+    assert!(said.status == CANNOT_TELL && said.err.contains(why), "{}", said.err);
 }
 
 /// A pipe whose reader is gone.
