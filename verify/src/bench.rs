@@ -4,7 +4,9 @@
 //! ```text
 //! t_limit(append) = hash(commitment + entry + node + commit) / SHA rate in wasm + write and sync of the same bytes / batch
 //! t_limit(verify) = hash(commitment + entry + node) / SHA rate in wasm + read of the same bytes
+//! t_limit(sign)   = hash(entry + node) / SHA rate in wasm + read of the same bytes
 //! ```
+//! Of the remote stack the write is one POST that the endpoint refuses unread, and the read nothing.
 
 mod control;
 
@@ -17,7 +19,7 @@ use wasmtime::Engine;
 
 use crate::endpoint::{Endpoint, Server, TOKEN};
 use crate::expect::Expect as _;
-use crate::host::wit::{Event, Want};
+use crate::host::wit::{Event, Want as Promise};
 use crate::host::{Instance, Stack, engine};
 use crate::report::{alive, in_words, timed};
 use crate::site::Site;
@@ -31,6 +33,8 @@ const SALT: usize = 16;
 /// A row is measured for about this long.
 const MEASURE: Duration = Duration::from_millis(1000);
 const STREAM: &str = "bench";
+/// By the names of their artifacts.
+pub const STACKS: [&str; 3] = ["file", "sqlite", "remote"];
 
 /// One row of the table.
 struct Line {
@@ -47,6 +51,18 @@ struct Line {
     efficiency: Option<f64>,
 }
 
+/// What to measure.
+pub struct Want<'a> {
+    /// Where the artifacts are.
+    pub dist: &'a Path,
+    /// JSON lines instead of a table.
+    pub json: bool,
+    /// Entries of the longest log.
+    pub entries: usize,
+    /// Only this stack.
+    pub stack: Option<&'a str>,
+}
+
 struct Bench<'a> {
     engine: Engine,
     dist: &'a Path,
@@ -55,11 +71,21 @@ struct Bench<'a> {
     json: bool,
 }
 
+/// A stack that is measured.
+struct Subject {
+    name: &'static str,
+    site: Site,
+    endpoint: Option<Endpoint>,
+    /// SHA-256 blocks a second in its guest.
+    sha: f64,
+}
+
 /// Measures and prints.
 ///
 /// # Errors
 /// An artifact is missing, or a call fails.
-pub fn run(dist: &Path, json: bool, entries: usize) -> Result<()> {
+pub fn run(want: &Want) -> Result<()> {
+    let &Want { dist, json, entries, stack } = want;
     let temp = tempfile::Builder::new().prefix("secure-log-bench-").tempdir()?;
     let mut bench = Bench { engine: engine()?, dist, dir: temp.path(), entries, json };
     if !json {
@@ -68,7 +94,7 @@ pub fn run(dist: &Path, json: bool, entries: usize) -> Result<()> {
             "stack", "row", "each", "entries/s", "raw control", "native", "efficiency"
         );
     }
-    for name in ["file", "sqlite", "remote"] {
+    for name in STACKS.into_iter().filter(|name| stack.is_none_or(|only| only == *name)) {
         bench.stack(name)?;
     }
     Ok(())
@@ -80,66 +106,40 @@ impl Bench<'_> {
         let (stack, load) = timed(|| Stack::load(&self.engine, &artifact));
         let stack = stack?;
         let dir = self.dir.join(name);
-        let (site, _endpoint) = match stack.is_remote() {
+        let (site, endpoint) = match stack.is_remote() {
             false => (Site::at(&dir, "audit", "ed25519")?, None),
             true => {
                 let endpoint = Endpoint::start(&Server::sqlite(self.dist), &dir)?;
-                (Site::without_file(&dir, "served", "ed25519")?.behind(&endpoint.url(), TOKEN), Some(endpoint))
+                let site = Site::without_file(&dir, "served", "ed25519")?.behind(&endpoint.url(), TOKEN);
+                (site, Some(endpoint))
             }
         };
         let (log, start) = timed(|| opened(&stack, &site));
         let mut log = log?;
-        self.line(Line {
-            stack: name,
-            what: "load compiled artifact".into(),
-            each: load,
-            rate: None,
-            raw: None,
-            native: None,
-            efficiency: None,
-        });
-        self.line(Line {
-            stack: name,
-            what: "start and open, new".into(),
-            each: start,
-            rate: None,
-            raw: None,
-            native: None,
-            efficiency: None,
-        });
+        self.call(name, "load compiled artifact".into(), load, Some((control::read(&artifact)?, "read")), None);
+        let raw = match &endpoint {
+            None => (control::write(self.dir, 64, true)?, "write+fdatasync"),
+            Some(endpoint) => (control::post(endpoint)?, "POST"),
+        };
+        self.call(name, "start and open, new".into(), start, Some(raw), None);
         let sha = control::guest_sha(&mut log)?;
-        let per_block = Duration::from_secs_f64(1.0 / sha);
-        self.line(Line {
-            stack: name,
-            what: format!("SHA-256 in wasm, {:.0} MB/s", control::megabytes(sha)),
-            each: per_block,
-            rate: None,
-            raw: None,
-            native: None,
-            efficiency: None,
-        });
+        let what = format!("SHA-256 in wasm, {:.0} MB/s", control::megabytes(sha));
+        self.call(name, what, Duration::from_secs_f64(1.0 / sha), None, None);
+        let subject = Subject { name, site, endpoint, sha };
         for batch in [1, 100, 1000] {
-            for want in [Want::Synced, Want::Written] {
-                self.append(name, &mut log, &site, batch, want, sha)?;
+            for want in [Promise::Synced, Promise::Written] {
+                self.append(&subject, &mut log, batch, want)?;
             }
         }
-        self.whole_log(name, &stack, &mut log, &site, sha)
+        self.whole_log(&subject, &stack, &mut log)
     }
 
-    fn append(
-        &mut self,
-        stack: &'static str,
-        log: &mut Instance,
-        site: &Site,
-        batch: usize,
-        want: Want,
-        sha: f64,
-    ) -> Result<()> {
+    fn append(&mut self, subject: &Subject, log: &mut Instance, batch: usize, want: Promise) -> Result<()> {
         alive();
         let events: Vec<Event> = vec![event("bench.event", Some(&[b'x'; PAYLOAD])); batch];
         log.append_batch(STREAM, &events, want)?.works()?;
-        let size = |site: &Site| site.file().and_then(|file| std::fs::metadata(file).ok()).map(|meta| meta.len());
-        let (before, entries_before) = (size(site), log.head(STREAM)?.works()?.size);
+        let size = || subject.site.file().and_then(|file| std::fs::metadata(file).ok()).map(|meta| meta.len());
+        let (before, entries_before) = (size(), log.head(STREAM)?.works()?.size);
         let (start, mut calls) = (Instant::now(), 0_u32);
         while start.elapsed() < MEASURE || calls < 3 {
             log.append_batch(STREAM, &events, want)?.works()?;
@@ -149,14 +149,18 @@ impl Bench<'_> {
         log.sync(STREAM)?.works()?;
         let entries = log.head(STREAM)?.works()?.size - entries_before;
         let body = self.body(log)?;
-        let canonical = body + SALT + PAYLOAD;
         // What really reached the file, where it grows by what is appended; canonical bytes elsewhere.
-        let bytes = match (before, size(site)) {
-            (Some(before), Some(after)) if stack == "file" && after > before => ((after - before) / entries) as usize,
-            _ => canonical,
+        let is_file = subject.name == "file";
+        let bytes = match (before, size()) {
+            (Some(before), Some(after)) if is_file && after > before => ((after - before) / entries) as usize,
+            _ => body + SALT + PAYLOAD,
         };
-        let synced = want == Want::Synced;
-        let raw = control::write(self.dir, bytes * batch, synced)?;
+        let synced = want == Promise::Synced;
+        let (raw, how) = match &subject.endpoint {
+            Some(endpoint) => (control::post(endpoint)?, "POST"),
+            None if synced => (control::write(self.dir, bytes * batch, synced)?, "write+fdatasync"),
+            None => (control::write(self.dir, bytes * batch, synced)?, "write"),
+        };
         let mut native = Native::new()?;
         let payload = vec![b'x'; PAYLOAD];
         let (start, mut rounds) = (Instant::now(), 0_u32);
@@ -167,37 +171,29 @@ impl Bench<'_> {
         let native = start.elapsed() / (rounds * u32::try_from(batch)?);
         let each = took.div_f64(entries as f64);
         // Commitment, leaf, one node, and the file's commit over the body.
-        let hashed = blocks(1 + SALT + PAYLOAD)
-            + blocks(1 + body)
-            + blocks(65)
-            + if stack == "file" { body as f64 / 64.0 } else { 0.0 };
-        let limit = hashed / sha + raw.as_secs_f64() / batch as f64;
+        let commit = if is_file { body as f64 / 64.0 } else { 0.0 };
+        let hashed = blocks(1 + SALT + PAYLOAD) + blocks(1 + body) + blocks(65) + commit;
+        let limit = hashed / subject.sha + raw.as_secs_f64() / batch as f64;
         self.line(Line {
-            stack,
+            stack: subject.name,
             what: format!("append {batch} {}", if synced { "synced" } else { "written" }),
             each,
             rate: Some(entries as f64 / took.as_secs_f64()),
-            raw: Some((raw.div_f64(batch as f64), if synced { "write+fdatasync" } else { "write" })),
+            raw: Some((raw.div_f64(batch as f64), how)),
             native: Some(native),
-            efficiency: (stack != "remote").then_some(limit / each.as_secs_f64()),
+            efficiency: Some(limit / each.as_secs_f64()),
         });
         Ok(())
     }
 
     /// What is measured on a log of at least `entries` entries: seal, sign, proof, verify, open.
-    fn whole_log(
-        &mut self,
-        stack: &'static str,
-        graph: &Stack,
-        log: &mut Instance,
-        site: &Site,
-        sha: f64,
-    ) -> Result<()> {
+    fn whole_log(&mut self, subject: &Subject, graph: &Stack, log: &mut Instance) -> Result<()> {
+        let Subject { name, site, .. } = subject;
         let events: Vec<Event> = vec![event("bench.event", Some(&[b'x'; PAYLOAD])); 1000];
         let mut native = Native::new()?;
         let payload = vec![b'x'; PAYLOAD];
         while log.head(STREAM)?.works()?.size < self.entries as u64 {
-            log.append_batch(STREAM, &events, Want::Written)?.works()?;
+            log.append_batch(STREAM, &events, Promise::Written)?.works()?;
             alive();
         }
         let size = log.head(STREAM)?.works()?.size;
@@ -208,10 +204,29 @@ impl Bench<'_> {
         let info = sealed?.works()?;
         let (native_sealed, native_seal) = timed(|| native.seal());
         native_sealed?;
-        self.call(stack, format!("seal {size} entries"), seal, Some(native_seal));
+        self.call(name, format!("seal {size} entries"), seal, None, Some(native_seal));
+        let body = self.body(log)?;
+        let read = site.file().map(|file| control::read(&file)).transpose()?;
+        let raw = |read: Duration| (read.div_f64(size as f64), "read");
+        let line = |what: &str, took: Duration, hashed: f64, native: Option<Duration>| {
+            let limit = hashed / subject.sha + read.unwrap_or_default().as_secs_f64() / size as f64;
+            let each = took.div_f64(size as f64);
+            Line {
+                stack: name,
+                what: format!("{what} {size}"),
+                each,
+                rate: Some(size as f64 / took.as_secs_f64()),
+                raw: read.map(raw),
+                native: native.map(|native| native.div_f64(size as f64)),
+                efficiency: Some(limit / each.as_secs_f64()),
+            }
+        };
+        let hashed = blocks(1 + body) + blocks(65);
         let (signed, sign) = timed(|| log.sign_segment(&site.identity(), &info.id));
         signed?.works()?;
-        self.call(stack, format!("sign {size} entries"), sign, None);
+        let (checked, native_verify) = timed(|| native.verify_chain(size - 1));
+        checked?;
+        self.line(line("sign", sign, hashed, Some(native_verify)));
         let (proofs, spread) = (200, size / 200);
         let (done, proof) = timed(|| {
             (0..proofs).try_for_each(|n| log.build_inclusion_proof(STREAM, n * spread, None)?.works().map(drop))
@@ -219,7 +234,7 @@ impl Bench<'_> {
         done?;
         let (done, native_proof) = timed(|| (0..proofs).try_for_each(|n| native.proof(n * spread)));
         done?;
-        self.call(stack, format!("proof over {size}"), proof / 200, Some(native_proof / 200));
+        self.call(name, format!("proof over {size}"), proof / 200, None, Some(native_proof / 200));
         alive();
         let pin = log.verifier_key(&site.identity(), STREAM)?.works()?;
         let (report, verify) = timed(|| log.verify(STREAM, &trust(&pin)));
@@ -227,25 +242,12 @@ impl Bench<'_> {
         if let Some(found) = &report.finding {
             anyhow::bail!("{}", crate::expect::finding(found));
         }
-        let (checked, native_verify) = timed(|| native.verify_chain(size - 1));
-        checked?;
-        let body = self.body(log)?;
-        let raw = site.file().map(|file| control::read(&file)).transpose()?;
-        let hashed = blocks(1 + SALT + PAYLOAD) + blocks(1 + body) + blocks(65);
-        let limit = hashed / sha + raw.unwrap_or_default().as_secs_f64() / size as f64;
-        let each = verify.div_f64(size as f64);
-        self.line(Line {
-            stack,
-            what: format!("verify {size}"),
-            each,
-            rate: Some(size as f64 / verify.as_secs_f64()),
-            raw: raw.map(|raw| (raw.div_f64(size as f64), "read")),
-            native: Some(native_verify.div_f64(size as f64)),
-            efficiency: (stack != "remote").then_some(limit / each.as_secs_f64()),
-        });
+        self.line(line("verify", verify, hashed + blocks(1 + SALT + PAYLOAD), Some(native_verify)));
         let (head, open) = timed(|| opened(graph, site).and_then(|mut log| log.head(STREAM)?.works()));
         head?;
-        self.call(stack, format!("open {size} and head"), open, None);
+        let (reopened, native_open) = timed(|| native.reopened());
+        reopened?;
+        self.call(name, format!("open {size} and head"), open, None, Some(native_open));
         Ok(())
     }
 
@@ -255,8 +257,15 @@ impl Bench<'_> {
         Ok(log.encode_entry(&entry)?.works()?.len())
     }
 
-    fn call(&mut self, stack: &'static str, what: String, each: Duration, native: Option<Duration>) {
-        self.line(Line { stack, what, each, rate: None, raw: None, native, efficiency: None });
+    fn call(
+        &mut self,
+        stack: &'static str,
+        what: String,
+        each: Duration,
+        raw: Option<(Duration, &'static str)>,
+        native: Option<Duration>,
+    ) {
+        self.line(Line { stack, what, each, rate: None, raw, native, efficiency: None });
     }
 
     fn line(&mut self, line: Line) {

@@ -96,6 +96,9 @@ enum Command {
         /// Entries of the longest log measured
         #[arg(long, default_value_t = 100_000)]
         entries: usize,
+        /// Only this stack
+        #[arg(long, value_name = "NAME", value_parser = bench::STACKS)]
+        stack: Option<String>,
     },
     /// The `wasmtime serve` command of the wasmtime this tool is built on
     #[command(disable_help_flag = true)]
@@ -164,9 +167,10 @@ fn run(cli: Cli) -> Result<bool> {
             writers::process(&stack, &dir, &name, &suffix, &alg)?;
             Ok(true)
         }
-        Some(Command::Bench { output, entries }) => {
+        Some(Command::Bench { output, entries, stack }) => {
             report::watch();
-            bench::run(&dist(output.dist.as_deref(), None)?, output.json, entries)?;
+            let dist = dist(output.dist.as_deref(), None)?;
+            bench::run(&bench::Want { dist: &dist, json: output.json, entries, stack: stack.as_deref() })?;
             Ok(true)
         }
         None => {

@@ -73,6 +73,11 @@ impl<S: Store, E: Environment> Log<S, E> {
         Log { store, env, heads, config, state: State::Closed, name, session_id: [0; 16], streams: BTreeMap::new() }
     }
 
+    /// Ends this instance and gives the store back, whatever state it is in.
+    pub fn into_store(self) -> S {
+        self.store
+    }
+
     /// Opens the store with `store_config`. Once, first; again only after a failed write, with the same value.
     /// Streams are read and checked (tail, remembered head) when they are first used.
     ///

@@ -13,6 +13,7 @@ use secure_log::log::{Config, Environment, Log};
 use secure_log::store::{MemStore, Want};
 use secure_log::types::{Detail, Digest, Entry, LogName, MAX_ATTESTATION, Name, NewEvent, Severity, StreamId};
 
+use crate::endpoint::Endpoint;
 use crate::expect::Expect as _;
 use crate::host::Instance;
 use crate::host::wit::InclusionProof;
@@ -92,6 +93,19 @@ pub fn write(dir: &Path, bytes: usize, synced: bool) -> Result<Duration> {
     Ok(mean)
 }
 
+/// Time of one POST that the endpoint refuses before it looks at its store: the mean of a hundred.
+///
+/// # Errors
+/// It does not answer, or not with a refusal.
+pub fn post(endpoint: &Endpoint) -> Result<Duration> {
+    let start = Instant::now();
+    for _ in 0..100 {
+        let (status, _) = endpoint.post(Some("no token of ours"), b"{}")?;
+        ensure!(status == 401, "status {status} for a wrong token");
+    }
+    Ok(start.elapsed() / 100)
+}
+
 /// Time to read the file once, from the page cache.
 ///
 /// # Errors
@@ -144,8 +158,22 @@ impl Native {
     /// # Errors
     /// It does not open.
     pub fn new() -> Result<Native> {
+        Native::over(MemStore::new())
+    }
+
+    /// The same log in a new instance, and its head.
+    ///
+    /// # Errors
+    /// It does not open.
+    pub fn reopened(self) -> Result<Native> {
+        let mut native = Native::over(self.log.into_store())?;
+        native.log.head(&native.stream).map_err(failed)?;
+        Ok(native)
+    }
+
+    fn over(store: MemStore) -> Result<Native> {
         let config = Config { name: Some(LogName::try_from(LOG_NAME)?), ..Config::default() };
-        let mut log = Log::new(MemStore::new(), Platform(0), None, config);
+        let mut log = Log::new(store, Platform(0), None, config);
         log.open("memory").map_err(failed)?;
         Ok(Native { log, stream: StreamId::try_from("bench")? })
     }
