@@ -6,8 +6,8 @@ use secure_log::types::StreamId;
 use secure_log_bindings::convert;
 use secure_log_bindings::export::log::checkpoint::{Guest, SignedSegment};
 use secure_log_bindings::types::{LogError, Report, SegmentId, Trust};
+use secure_log_keystore_import::{ImportedKey, ImportedKeystore};
 
-use crate::keystore::{ImportedKey, ImportedKeystore};
 use crate::{Component, with_log};
 
 impl Guest for Component {

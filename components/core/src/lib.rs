@@ -14,7 +14,6 @@
 mod checkpoint;
 mod config;
 mod encoder;
-mod keystore;
 mod log;
 
 use std::cell::RefCell;

@@ -1,7 +1,7 @@
-//! The keystore this component was composed with, as a [`Keystore`] of the domain.
+//! The keystore a component was composed with, as a [`Keystore`] of the domain: what signs imports it through here.
 //!
 //! The import stands here and not in `secure-log-bindings`, because it has a resource that keystores, which use
-//! that crate too, export.
+//! that crate too, export: it would stay in their components.
 
 use secure_log::signer::{Algorithm, Keystore, Signer, SignerError};
 use secure_log::types::quote;
@@ -10,8 +10,8 @@ mod wit {
     #![allow(missing_docs)]
     wit_bindgen::generate!({
         path: "../../wit",
-        inline: "package secure-log:core; world keystore-consumer { import keys:keystore/signer; }",
-        world: "secure-log:core/keystore-consumer",
+        inline: "package secure-log:keystore-import; world keystore-consumer { import keys:keystore/signer; }",
+        world: "secure-log:keystore-import/keystore-consumer",
         generate_all,
     });
 }
