@@ -11,6 +11,8 @@
 mod entries;
 #[path = "support/page.rs"]
 mod page;
+#[path = "support/records.rs"]
+mod records;
 #[path = "support/story.rs"]
 mod story;
 mod support;
@@ -45,6 +47,7 @@ fn all_vectors() -> Vec<(&'static str, Value)> {
         ("proofs.json", proof_vectors()),
         ("notes.json", story::note_vectors()),
         ("stream.json", story::stream_vectors()),
+        ("records.json", records::vectors()),
     ]
 }
 

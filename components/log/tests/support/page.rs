@@ -38,6 +38,11 @@ pub const STRUCTURES: &[&str] = &[
     "notes.json#/revoke/message",
     "notes.json#/head_file/content",
     "notes.json#/head_file/name",
+    "records.json#/signed/0/message",
+    "records.json#/signed/0/record",
+    "records.json#/signed/0/trace_hash",
+    "records.json#/signed/3/attestation_hash",
+    "records.json#/signed/3/record",
 ];
 
 /// Compares every named block and returns the names.
