@@ -167,6 +167,9 @@ impl Record {
             transaction_hash: TransactionHash::try_from(form.transaction_hash.as_str())?,
         };
         let one_text = record.render(true);
+        if record.payload.canonical().len() > MAX_PAYLOAD {
+            return Err(Invalid(format!("a payload of more than {MAX_PAYLOAD} bytes")));
+        }
         if one_text != text {
             let at = one_text.bytes().zip(text.bytes()).take_while(|(one, other)| one == other).count();
             return Err(Invalid(format!("not the canonical form (RFC 8785) of what it says, from byte {at} on")));

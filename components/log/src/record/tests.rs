@@ -196,9 +196,9 @@ fn every_verdict_has_its_own_cause() {
         assert_eq!(verdict(&record, &trust), expected, "{what}: {record}");
     }
     let fault = |record: &str| judge(record, &trust).unwrap_err();
-    assert_eq!(fault(&sign(&other, None)), Fault::WrongKey { named: other.public(), whole: true });
+    assert_eq!(fault(&sign(&other, None)), Fault::WrongKey { named: Box::new(other.public()), whole: true });
     let swapped = with(&plain, &[("public_key", json!(hex(other.public().encoded())))]);
-    assert_eq!(fault(&swapped), Fault::WrongKey { named: other.public(), whole: false });
+    assert_eq!(fault(&swapped), Fault::WrongKey { named: Box::new(other.public()), whole: false });
     assert_eq!(verdict(&sign(&other, None), &Trust::KeyInRecord), "valid", "the weak mode takes anyone's record");
     assert_eq!(verdict(&sign(&key, None), &Trust::Pinned(Vec::new())), "wrong-key");
 }
@@ -228,6 +228,11 @@ fn a_payload_at_every_bound_is_signed_and_read_again() {
         assert!(record.len() <= MAX_RECORD);
         assert_eq!(judge(&record, &pinned(&key)).unwrap().record().payload().canonical(), payload);
     }
+    let record = sign(&key, None);
+    let from = record.find("{\"events\"").unwrap();
+    let to = record.find(",\"public_key\"").unwrap();
+    let longer = format!("{}\"{long}{}", &record[..from], &record[to..]).replace("\"\"x", "\"xx");
+    assert_eq!(Record::parse(&longer).unwrap_err().0, "a payload of more than 4194304 bytes");
     let refused = Record::parse(&" ".repeat(MAX_RECORD + 2)).unwrap_err();
     assert!(refused.0.contains("bytes of JSON, at most"), "{refused}");
     assert_eq!(render_time(253_402_300_800_000_000), None, "there is no year 10000");

@@ -33,7 +33,7 @@ pub enum Fault {
     /// It names a key that is not pinned. Whether it is at least whole under the key that it names.
     WrongKey {
         /// The key that it names.
-        named: PublicKey,
+        named: Box<PublicKey>,
         /// It verifies under that key: someone else's record, not a damaged one.
         whole: bool,
     },
@@ -59,9 +59,10 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Fault::Malformed(why) => f.write_str(why),
-            Fault::WrongKey { named, whole: true } => write!(f, "signed by another key than the pinned: {named:?}"),
-            Fault::WrongKey { named, whole: false } => {
-                write!(f, "it names another key than the pinned, and is not whole under that either: {named:?}")
+            Fault::WrongKey { named, whole } => {
+                let how = if *whole { "is signed by" } else { "names, but is not whole under," };
+                let (algorithm, fingerprint) = (named.algorithm().as_str(), named.fingerprint().to_hex());
+                write!(f, "it {how} a key that is not pinned: {algorithm}, SHA-256 of its SPKI {fingerprint}")
             }
             Fault::Modified(why) => f.write_str(why),
             Fault::AttestationRemoved => f.write_str("it was signed with a hardware attestation, which is gone"),
@@ -89,7 +90,7 @@ pub fn judge(text: &str, trust: &Trust) -> Result<VerifiedRecord, Fault> {
     let whole = record.is_whole();
     match trust {
         Trust::Pinned(keys) if !keys.contains(&record.key) => {
-            Err(Fault::WrongKey { named: record.key, whole: whole.is_ok() })
+            Err(Fault::WrongKey { named: Box::new(record.key), whole: whole.is_ok() })
         }
         _ => whole.map(|()| VerifiedRecord(record)),
     }

@@ -5,11 +5,12 @@ use p256::pkcs8::{Document, EncodePublicKey as _, ObjectIdentifier};
 use rsa::RsaPublicKey;
 use rsa::pkcs1::DecodeRsaPublicKey as _;
 use rsa::pkcs8::SubjectPublicKeyInfoRef;
+use sha2::{Digest as _, Sha256};
 
 use super::{Algorithm, MAX_ENCODED, PublicKey, SignerError};
 use crate::error::Invalid;
 use crate::note::{VerifierKey, VerifierKeyKind};
-use crate::types::{quote, unhex};
+use crate::types::{Digest, quote, unhex};
 
 /// Longest text of a public key: PEM of the longest key, with room for the lines before it.
 pub const MAX_PIN: usize = 8 * 1024;
@@ -55,7 +56,12 @@ impl PublicKey {
         }
     }
 
-    /// The same in PEM, as `openssl pkey -pubout` writes it.
+    /// SHA-256 of [`PublicKey::spki_der`], by hand `openssl pkey -pubin -in public.pem -outform DER | sha256sum`.
+    pub fn fingerprint(&self) -> Digest {
+        Digest(Sha256::digest(self.spki_der()).into())
+    }
+
+    /// Subject public key info in PEM, as `openssl pkey -pubout` writes it.
     ///
     /// # Errors
     /// `Backend`, when the library cannot encode it.
