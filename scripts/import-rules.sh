@@ -26,7 +26,7 @@ OURS = {
     "secure-log-rpc-server": ["secure-log", "secure-log-bindings", "secure-log-endpoint", "secure-log-rpc"],
     "secure-log-witness": ["secure-log", "secure-log-bindings", "secure-log-endpoint", "secure-log-keystore-import"],
     "secure-log-keystore-software": ["secure-log", "secure-log-bindings"],
-    "secure-log-cli": ["secure-log", "secure-log-bindings"],
+    "secure-log-cli": ["secure-log", "secure-log-bindings", "secure-log-keystore-import"],
     "secure-log-compose": [],
     "secure-log-verify": ["secure-log"],
 }

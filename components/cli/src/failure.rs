@@ -129,6 +129,12 @@ impl From<LogError> for Failure {
     }
 }
 
+impl From<SignerError> for Failure {
+    fn from(error: SignerError) -> Failure {
+        Failure::from(LogError::Signer(error))
+    }
+}
+
 impl From<NoteError> for Failure {
     fn from(error: NoteError) -> Failure {
         Failure::Finding(error.to_string())

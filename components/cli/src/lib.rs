@@ -20,6 +20,7 @@ mod evidence;
 mod export;
 mod failure;
 mod read;
+mod record;
 mod seal;
 mod service;
 mod show;
@@ -58,6 +59,7 @@ fn dispatch(args: Args, log: &mut impl Service, console: &mut Console<'_>) -> Re
     match args.command {
         Command::CheckProof(what) => evidence::check_proof(common, &what, console),
         Command::Consistency(args::Consistency::Check { file }) => evidence::check_consistency(common, &file, console),
+        Command::Record(what) => record::record(common, what, log, console),
         command => {
             log.open(common.store()?)?;
             match command {
@@ -76,7 +78,9 @@ fn dispatch(args: Args, log: &mut impl Service, console: &mut Console<'_>) -> Re
                     evidence::prove_consistency(common, (old, new), &out, log, console)
                 }
                 Command::Export(what) => export::export(common, &what, log, console),
-                Command::CheckProof(_) | Command::Consistency(args::Consistency::Check { .. }) => Ok(()),
+                Command::CheckProof(_) | Command::Consistency(args::Consistency::Check { .. }) | Command::Record(_) => {
+                    Ok(())
+                }
             }
         }
     }

@@ -1,10 +1,12 @@
 //! The log as the commands see it: the functions of `wit/log.wit` that they use, by the same names.
 
+use secure_log::signer::{Keystore as _, Signer, SignerError};
 use secure_log_bindings::import::log::{checkpoint, log};
 use secure_log_bindings::types::{
     BatchResult, ConsistencyProof, Entry, Event, Head, InclusionProof, LogError, Report, SegmentId, SegmentInfo,
     StreamInfo, Tier, Trust, Want,
 };
+use secure_log_keystore_import::ImportedKeystore;
 
 /// What the log answers.
 pub type Answer<T> = Result<T, LogError>;
@@ -28,6 +30,8 @@ pub trait Service {
     fn read_checkpoint(&mut self, stream: &str, size: Option<u64>) -> Answer<String>;
     fn verify(&mut self, stream: &str, trust: Trust) -> Answer<Report>;
     fn verifier_key(&mut self, identity: &str, stream: &str) -> Answer<String>;
+    /// A key of the keystore that the log signs with. Needs no open log.
+    fn signer(&mut self, identity: &str) -> Result<Box<dyn Signer>, SignerError>;
 }
 
 /// The log this component was composed with.
@@ -78,5 +82,8 @@ impl Service for Imported {
     }
     fn verifier_key(&mut self, identity: &str, stream: &str) -> Answer<String> {
         checkpoint::verifier_key(identity, stream)
+    }
+    fn signer(&mut self, identity: &str) -> Result<Box<dyn Signer>, SignerError> {
+        Ok(Box::new(ImportedKeystore.get_key(identity)?))
     }
 }

@@ -127,7 +127,7 @@ fn describe(detail: &Detail) -> String {
 }
 
 /// Text from a log for a terminal: what could move the cursor or start a line is escaped.
-fn plain(text: &str) -> String {
+pub fn plain(text: &str) -> String {
     let hidden = |c: char| {
         c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
@@ -140,8 +140,7 @@ fn plain(text: &str) -> String {
 
 /// Microseconds since 1970 as RFC 3339 in UTC; a time beyond the year 9999 as the number it is.
 pub fn time(micros: u64) -> String {
-    let known = i64::try_from(micros).ok().and_then(|micros| jiff::Timestamp::from_microsecond(micros).ok());
-    known.map_or_else(|| micros.to_string(), |time| format!("{time:.6}"))
+    secure_log::record::render_time(micros).unwrap_or_else(|| micros.to_string())
 }
 
 /// Seconds since 1970, likewise.

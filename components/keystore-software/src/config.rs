@@ -1,12 +1,15 @@
 //! What the environment asks of the keystore.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::path::PathBuf;
 
 use secure_log::signer::{Algorithm, SignerError};
 use secure_log::types::quote;
+use zeroize::Zeroizing;
 
 const DIR: &str = "SECURE_LOG_KEYSTORE_DIR";
+const PEM: &str = "SECURE_LOG_KEYSTORE_PEM";
 const EPHEMERAL: &str = "SECURE_LOG_KEYSTORE_EPHEMERAL";
 const CREATE: &str = "SECURE_LOG_KEYSTORE_CREATE";
 const ALG: &str = "SECURE_LOG_KEYSTORE_ALG";
@@ -23,19 +26,35 @@ pub struct Config {
 }
 
 /// Where keys are.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Place {
     /// `<label>.pem` in this directory.
     Directory(PathBuf),
+    /// One key, labelled [`PEM_LABEL`], in this text.
+    Pem(Zeroizing<String>),
     /// In this process only.
     Memory,
 }
 
+/// The label of a key that came as text.
+pub const PEM_LABEL: &str = "pem";
+
+/// A key's text is not shown.
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Directory(path) => f.debug_tuple("Directory").field(path).finish(),
+            Place::Pem(_) => f.write_str("Pem"),
+            Place::Memory => f.write_str("Memory"),
+        }
+    }
+}
+
 impl Config {
-    /// Reads the four variables; an empty one counts as absent.
+    /// Reads the five variables; an empty one counts as absent.
     ///
     /// # Errors
-    /// `Backend` naming the variable: neither or both of directory and ephemeral, a switch that is neither `0` nor
+    /// `Backend` naming the variable: not exactly one of directory, PEM and ephemeral, a switch that is neither `0` nor
     /// `1`. `UnsupportedAlgorithm` for an algorithm of another name.
     pub fn from_env(read: impl Fn(&str) -> Option<OsString>) -> Result<Config, SignerError> {
         let read = |name: &str| read(name).filter(|value| !value.is_empty());
@@ -56,18 +75,19 @@ impl Config {
                 ))
             })?,
         };
-        let place = match (read(DIR), switch(EPHEMERAL)?) {
-            (Some(dir), false) => Place::Directory(dir.into()),
-            (None, true) => Place::Memory,
-            (None, false) => {
+        // What is not UTF-8 is no PEM; it is not kept and not shown.
+        let pem = read(PEM).map(|pem| Zeroizing::new(pem.into_string().unwrap_or_default()));
+        let place = match (read(DIR), pem, switch(EPHEMERAL)?) {
+            (Some(dir), None, false) => Place::Directory(dir.into()),
+            (None, Some(pem), false) => Place::Pem(pem),
+            (None, None, true) => Place::Memory,
+            (None, None, false) => {
                 return Err(SignerError::Backend(format!(
-                    "no keys are configured: set {DIR} to a directory of <label>.pem files, or {EPHEMERAL}=1 for keys \
-                     that live in memory only"
+                    "no keys are configured: set {DIR} to a directory of <label>.pem files, {PEM} to the text of one, \
+                     or {EPHEMERAL}=1 for keys that live in memory only"
                 )));
             }
-            (Some(_), true) => {
-                return Err(SignerError::Backend(format!("{DIR} and {EPHEMERAL}=1 exclude each other")));
-            }
+            _ => return Err(SignerError::Backend(format!("{DIR}, {PEM} and {EPHEMERAL}=1 exclude one another"))),
         };
         Ok(Config { place, create: switch(CREATE)?, algorithm })
     }
@@ -97,6 +117,19 @@ mod tests {
         );
         let memory = Config { place: Place::Memory, create: false, algorithm: Algorithm::RsaPssSha256 };
         assert_eq!(config(&[(EPHEMERAL, "1"), (ALG, "rsa-pss-sha256")]), Ok(memory));
+    }
+
+    #[test]
+    fn a_key_that_comes_as_text_is_not_shown() {
+        let secret = "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n";
+        let given = config(&[(PEM, secret), (CREATE, "1")]);
+        let place = Place::Pem(Zeroizing::new(secret.into()));
+        assert_eq!(given, Ok(Config { place, create: true, algorithm: Algorithm::Ed25519 }));
+        assert!(!format!("{given:?}").contains("c2VjcmV0"));
+        for other in [(DIR, "/keys"), (EPHEMERAL, "1")] {
+            let error = format!("{:?}", config(&[(PEM, secret), other]));
+            assert!(error.contains(PEM) && !error.contains("c2VjcmV0"), "{error}");
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A keystore in software: PKCS#8 PEM files of a directory, or keys that live in memory for a test.
+//! A keystore in software: PKCS#8 PEM files of a directory, one PEM text, or keys that live in memory for a test.
 //!
 //! Not here: attestation, PINs, hardware. Whoever reads the directory has the keys; a token or HSM does
 //! better (`keystore-pkcs11`). Nothing is ever derived from a label, and no key exists unless asked for.
@@ -6,11 +6,12 @@
 //! | variable | meaning |
 //! |---|---|
 //! | `SECURE_LOG_KEYSTORE_DIR` | directory of `<label>.pem`: PKCS#8, unencrypted, v1 or v2; the file says the algorithm |
+//! | `SECURE_LOG_KEYSTORE_PEM` | the text of one such file: its key has the label `pem`. An environment is less private than a file: it is inherited, and may show in listings of processes and in crash reports |
 //! | `SECURE_LOG_KEYSTORE_CREATE` | `1`: a key that is missing is created |
 //! | `SECURE_LOG_KEYSTORE_ALG` | algorithm of created keys: `ed25519` (default), `ecdsa-p256`, `rsa-pss-sha256` (3072 bits) |
 //! | `SECURE_LOG_KEYSTORE_EPHEMERAL` | `1`: keys are made at their first use and live in memory only |
 //!
-//! Exactly one of `DIR` and `EPHEMERAL` is given. A label is 1 to 64 of `A-Z a-z 0-9 . _ -`, the first not a dot, so
+//! Exactly one of `DIR`, `PEM` and `EPHEMERAL` is given. A label is 1 to 64 of `A-Z a-z 0-9 . _ -`, the first not a dot, so
 //! that it is never a path; any other label names no key.
 //!
 //! # Files
@@ -34,7 +35,7 @@ use std::collections::BTreeMap;
 use secure_log::signer::{Keystore, SignerError};
 use secure_log::types::quote;
 
-pub use config::{Config, Place};
+pub use config::{Config, PEM_LABEL, Place};
 pub use key::SoftwareKey;
 
 /// Hands out the keys that its [`Config`] allows.
@@ -66,6 +67,11 @@ impl Keystore for SoftwareKeystore {
         check_label(label)?;
         match &config.place {
             Place::Directory(dir) => files::get_or_create(dir, label, config.create.then_some(config.algorithm)),
+            Place::Pem(_) if label != PEM_LABEL => Err(SignerError::KeyNotFound(format!(
+                "{}: the key of SECURE_LOG_KEYSTORE_PEM has the label {PEM_LABEL}",
+                quote(label)
+            ))),
+            Place::Pem(text) => SoftwareKey::from_pem("SECURE_LOG_KEYSTORE_PEM", text),
             Place::Memory => {
                 if let Some(key) = self.memory.get(label) {
                     return Ok(key.clone());

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use secure_log::contract::signer::signer_suite;
 use secure_log::signer::{Algorithm, Keystore as _, PublicKey, Signer as _, SignerError, sign_checked};
-use secure_log_keystore_software::{Config, Place, SoftwareKey, SoftwareKeystore};
+use secure_log_keystore_software::{Config, PEM_LABEL, Place, SoftwareKey, SoftwareKeystore};
 
 fn keystore(place: Place, create: bool, algorithm: Algorithm) -> SoftwareKeystore {
     SoftwareKeystore::new(Config { place, create, algorithm })
@@ -162,5 +162,27 @@ fn a_key_survives_its_pem_and_no_cut_or_changed_pem_is_another_key() {
         for cut in 0..pem.len() - 1 {
             assert!(SoftwareKey::from_pem("x", &pem[..cut]).is_err(), "cut at {cut}");
         }
+    }
+}
+
+#[test]
+fn a_key_that_comes_as_text_signs_under_its_own_label_and_never_shows() {
+    let pem = include_str!("../../log/tests/keys/ed25519.pem");
+    let keystore = |text: &str| {
+        let place = Place::Pem(text.to_owned().into());
+        SoftwareKeystore::new(Config { place, create: true, algorithm: Algorithm::Ed25519 })
+    };
+    let key = keystore(pem).get_key(PEM_LABEL).unwrap();
+    let public = PublicKey::of_signer(&key).unwrap();
+    assert!(public.verify(b"m", &sign_checked(&key, &public, b"m").unwrap()));
+    let secret = pem.lines().nth(1).unwrap();
+    for (text, label) in [
+        (pem, "audit"),
+        (&pem.replace("PRIVATE", "ENCRYPTED PRIVATE"), PEM_LABEL),
+        (secret, PEM_LABEL),
+        ("", PEM_LABEL),
+    ] {
+        let error = keystore(text).get_key(label).unwrap_err().to_string();
+        assert!(error.contains("SECURE_LOG_KEYSTORE_PEM") && !error.contains(secret), "{error}");
     }
 }

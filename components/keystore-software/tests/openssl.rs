@@ -117,6 +117,12 @@ fn keys_made_by_openssl_load_and_sign() {
         let key = open(dir.path(), label, None).unwrap();
         assert_eq!(key.algorithm(), algorithm);
         both_ways(dir.path(), label, &key);
+        assert!(openssl(dir.path(), &format!("pkey -in {label}.pem -pubout -out {label}-public.pem")));
+        let public = fs::read_to_string(dir.path().join(format!("{label}-public.pem"))).unwrap();
+        let pinned = PublicKey::from_text(&public).unwrap();
+        assert_eq!(pinned, PublicKey::of_signer(&key).unwrap(), "{label}: what -pubout writes pins the key");
+        // openssl names RSA-PSS keys by another algorithm than the one that keys are published under.
+        assert_eq!(pinned.spki_pem().unwrap() == public, label != "pss", "{label}");
     }
 }
 

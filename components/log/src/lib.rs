@@ -21,6 +21,7 @@ pub mod note;
 pub mod payload;
 pub mod policy;
 pub mod proof_file;
+pub mod record;
 pub mod signer;
 pub mod store;
 pub mod tiles;

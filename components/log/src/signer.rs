@@ -4,12 +4,14 @@
 //! signature meet here: the one a keystore answers with ([`Signer::sign`]) and the one that stands in
 //! notes and entries ([`PublicKey::verify`]); [`PublicKey::note_signature`] leads from one to the other.
 
+mod pin;
 mod public_key;
 #[cfg(test)]
 pub(crate) mod testing;
 
 use std::fmt;
 
+pub use pin::MAX_PIN;
 pub use public_key::{MAX_ENCODED, MAX_RSA_BITS, MIN_RSA_BITS, MIN_RSA_EXPONENT, PublicKey};
 
 /// Signature algorithms (format.md section 5).

@@ -73,6 +73,18 @@ pub fn hex(bytes: &[u8]) -> String {
     text
 }
 
+/// The bytes of lower-case hexadecimal; `None` for any other text, the empty one included.
+pub fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digit = |byte: &u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    };
+    let whole = !text.is_empty() && text.len().is_multiple_of(2);
+    let pair = |pair: &[u8]| Some(digit(pair.first()?)? << 4 | digit(pair.get(1)?)?);
+    text.as_bytes().chunks(2).map(pair).collect::<Option<_>>().filter(|_| whole)
+}
+
 /// Id of a stream: 1 to 128 bytes of `A-Z a-z 0-9 . _ ~ - /`, no empty segment, no segment `.` or `..`.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StreamId(SmolStr);

@@ -13,6 +13,8 @@ mod cosigned;
 mod entries;
 #[path = "support/page.rs"]
 mod page;
+#[path = "support/records.rs"]
+mod records;
 #[path = "support/story.rs"]
 mod story;
 mod support;
@@ -49,6 +51,7 @@ fn all_vectors() -> Vec<(&'static str, Value)> {
         ("stream.json", story::stream_vectors()),
         ("witness.json", cosigned::witness_vectors()),
         ("evidence.json", story::evidence_vectors()),
+        ("records.json", records::vectors()),
     ]
 }
 

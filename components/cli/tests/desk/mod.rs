@@ -4,7 +4,7 @@
 
 use std::ffi::OsString;
 
-use secure_log::signer::{Algorithm, PublicKey, SignerError};
+use secure_log::signer::{Algorithm, PublicKey, Signer, SignerError};
 use secure_log::types::{NewEvent, StreamId, Tier};
 use secure_log_bindings::convert::{self, each};
 use secure_log_bindings::types::{
@@ -135,5 +135,12 @@ impl Service for Desk {
     fn verifier_key(&mut self, identity: &str, stream: &str) -> Answer<String> {
         self.identity(identity)?;
         Ok(self.log.verifier_key(&self.key, &id(stream)?)?)
+    }
+    fn signer(&mut self, identity: &str) -> Result<Box<dyn Signer>, SignerError> {
+        match Algorithm::from_name(identity) {
+            Some(algorithm) => Ok(Box::new(FixedKey::log(algorithm))),
+            None if identity == "audit" => Ok(Box::new(FixedKey::log(self.key.algorithm()))),
+            None => Err(SignerError::KeyNotFound(identity.into())),
+        }
     }
 }

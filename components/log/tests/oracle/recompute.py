@@ -393,12 +393,50 @@ def evidence(vectors):
         same("name of a tile", v["name"], f"tile/{v['level']}/{name}{partial}")
 
 
+# ---- RFC 8785, for values whose names and numbers Python writes as the scheme does: those of the vectors ----
+
+
+def jcs(value):
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def short(text):
+    """The double that a JSON number says; an integer where it is one."""
+    double = float(text)
+    return int(double) if double.is_integer() else double
+
+
+def records(vectors):
+    for v in vectors["signed"]:
+        what = f"record by {v['algorithm']}: "
+        payload = json.loads(v["payload"], parse_float=short, parse_int=short)
+        same(what + "payload", v["canonical_payload"], jcs(payload))
+        same(what + "trace hash", v["trace_hash"], sha256(jcs(payload).encode()).hex())
+        found = json.loads(v["record"], parse_float=short, parse_int=short)
+        signature = found.pop("signature")
+        length = {"ed25519": (64, 64), "ecdsa-p256": (68, 72), "rsa-pss-sha256": (384, 384)}[v["algorithm"]]
+        same(what + "length of the signature", True, length[0] <= len(unhex(signature)) <= length[1])
+        attestation = None if v["attestation"] is None else json.loads(v["attestation"])
+        same(what + "attestation", attestation, found.pop("hardware_attestation", None))
+        hashed = None if attestation is None else sha256(jcs(attestation).encode()).hex()
+        same(what + "attestation hash", v["attestation_hash"], hashed)
+        statement = {
+            "algorithm": v["algorithm"], "attestation_hash": hashed, "payload": payload, "public_key": v["public_key"],
+            "timestamp": "2026-01-01T00:00:00.123456Z", "trace_hash": v["trace_hash"],
+            "transaction_hash": sha256(b"").hex(), "version": "secure-log/record/v1",
+        }
+        same(what + "statement", statement, found)
+        same(what + "message", v["message"], "secure-log/record/v1\n" + jcs(statement))
+        whole = statement | {"signature": signature} | ({} if attestation is None else {"hardware_attestation": attestation})
+        same(what + "text", v["record"], jcs(whole) + "\n")
+
+
 def main():
     folder = pathlib.Path(sys.argv[1])
     sys.setrecursionlimit(10_000)
     files = {
         "entries": entries, "payloads": payloads, "tree": tree, "proofs": proofs, "notes": notes, "stream": stream,
-        "evidence": evidence, "witness": witness,
+        "evidence": evidence, "witness": witness, "records": records,
     }
     same("files", sorted(f"{name}.json" for name in files), sorted(path.name for path in folder.glob("*.json")))
     for name, check in files.items():

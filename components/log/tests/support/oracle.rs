@@ -63,6 +63,15 @@ pub fn aics() -> Option<Command> {
     })
 }
 
+/// The canonical form of JSON by other hands.
+pub fn rfc8785() -> Command {
+    let venv = oracles().join("rfc8785");
+    assert!(venv.join("installed").exists(), "{INSTALL}");
+    let mut command = Command::new(venv.join("bin/python"));
+    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../log/tests/oracle/canonical.py"));
+    command
+}
+
 pub fn judged_by_both(cases: &[Case]) {
     assert!(cases.iter().any(|case| case.ours) && cases.iter().any(|case| !case.ours));
     agree("x/mod/sumdb", go(), cases);

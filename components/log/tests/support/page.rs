@@ -42,6 +42,11 @@ pub const STRUCTURES: &[&str] = &[
     "evidence.json#/inclusion/file",
     "evidence.json#/consistency/file",
     "evidence.json#/tiles/files/1/bytes",
+    "records.json#/signed/0/message",
+    "records.json#/signed/0/record",
+    "records.json#/signed/0/trace_hash",
+    "records.json#/signed/3/attestation_hash",
+    "records.json#/signed/3/record",
 ];
 
 /// Compares every named block and returns the names.

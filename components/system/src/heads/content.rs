@@ -2,7 +2,7 @@
 
 use secure_log::error::Invalid;
 use secure_log::log::RememberedHead;
-use secure_log::types::{Digest, MAX_INT, hex, quote};
+use secure_log::types::{Digest, MAX_INT, hex, quote, unhex};
 use sha2::{Digest as _, Sha256};
 
 const MAGIC: &str = "secure-log-head/v1";
@@ -41,21 +41,10 @@ pub(super) fn parse(bytes: &[u8], origin: &str, size: u64) -> Result<RememberedH
     if named != origin {
         return Err("names another origin");
     }
-    let head =
-        RememberedHead { size, root: unhex(root).ok_or("the root is not 64 hex digits")?, vkey: vkey.to_owned() };
+    let root = unhex(root).and_then(|bytes| Digest::try_from(bytes.as_slice()).ok());
+    let head = RememberedHead { size, root: root.ok_or("the root is not 64 hex digits")?, vkey: vkey.to_owned() };
     match render(origin, &head) {
         Ok(canonical) if canonical == bytes => Ok(head),
         _ => Err("its checksum or its size does not fit"),
     }
-}
-
-fn unhex(text: &str) -> Option<Digest> {
-    let mut bytes = [0; 32];
-    if text.len() != 64 || !text.is_ascii() {
-        return None;
-    }
-    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
-    Some(Digest(bytes))
 }
