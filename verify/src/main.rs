@@ -6,6 +6,7 @@
 //! verify ../dist/secure-log-remote.wasm ':memory:'         starts and stops the endpoint itself
 //! verify --all                                             every stack, every algorithm, tampering, writers, costs
 //! verify ../dist/secure-log-file.wasm audit.jsonl --events /var/log/dpkg.log
+//! verify matrix                                            the tamper matrix alone; --slow: every mutant
 //! verify bench                                             rates, each beside its raw control
 //! verify serve ...                                         the `wasmtime serve` command of the pinned version
 //! ```
@@ -69,7 +70,7 @@ struct RunArgs {
     /// Signature algorithm, also SECURE_LOG_KEYSTORE_ALG; all three unless given (with --events: ed25519)
     #[arg(long, value_name = "NAME", value_parser = algorithm)]
     alg: Option<Algorithm>,
-    /// With --all: also the memory check over a million entries
+    /// With --all: every mutant of the tamper matrix, and the memory check over a million entries
     #[arg(long, requires = "all")]
     slow: bool,
     #[command(flatten)]
@@ -95,6 +96,14 @@ enum Command {
         /// Entries of the longest log measured
         #[arg(long, default_value_t = 100_000)]
         entries: usize,
+    },
+    /// The tamper matrix alone: every change of a small log, on every store
+    Matrix {
+        #[command(flatten)]
+        output: Output,
+        /// Every mutant instead of a sample
+        #[arg(long)]
+        slow: bool,
     },
     /// The `wasmtime serve` command of the wasmtime this tool is built on
     #[command(disable_help_flag = true)]
@@ -169,6 +178,14 @@ fn run(cli: Cli) -> Result<bool> {
             report::watch();
             bench::run(&dist(output.dist.as_deref(), None)?, output.json, entries)?;
             Ok(true)
+        }
+        Some(Command::Matrix { output, slow }) => {
+            report::watch();
+            let start = Instant::now();
+            let mut report = Report::new(output.json);
+            plan::Plan::new(&dist(output.dist.as_deref(), None)?, None, None, slow)?.matrix(&mut report)?;
+            report.finish(start.elapsed());
+            Ok(report.all_passed())
         }
         None => {
             report::watch();

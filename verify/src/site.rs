@@ -25,6 +25,7 @@ pub struct Site {
     algorithm: String,
     endpoint: Option<(String, String)>,
     extra: Vec<(String, String)>,
+    heads: bool,
 }
 
 impl Site {
@@ -76,6 +77,7 @@ impl Site {
             algorithm: algorithm.to_owned(),
             endpoint: None,
             extra: Vec::new(),
+            heads: true,
         };
         for (dir, _) in site.preopens() {
             fs::create_dir_all(&dir).with_context(|| format!("cannot make directory {}", dir.display()))?;
@@ -109,6 +111,12 @@ impl Site {
     /// The same log; its guests see one more variable.
     pub fn with_env(mut self, name: &str, value: &str) -> Site {
         self.extra.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The same log for a guest that remembers no heads.
+    pub fn without_heads(mut self) -> Site {
+        self.heads = false;
         self
     }
 
@@ -169,6 +177,7 @@ impl Site {
             env.push(("SECURE_LOG_RPC_URL".to_owned(), url.clone()));
             env.push(("SECURE_LOG_RPC_TOKEN".to_owned(), token.clone()));
         }
+        env.retain(|(name, _)| self.heads || name != "SECURE_LOG_HEAD_FILE");
         env.retain(|(name, _)| !self.extra.iter().any(|(other, _)| other == name));
         env.extend(self.extra.iter().cloned());
         env

@@ -47,8 +47,9 @@ use world::{MemHeads, config, event};
 /// Histories of each lie, and calls of each.
 const SEEDS: u64 = 12;
 const STEPS: usize = 40;
-/// Entries of the first stream when the random part begins; in every fourth history so many that a node row exists.
-const FIRST: [usize; 4] = [270, 3, 6, 9];
+/// Entries of the first stream when the random part begins; in every fourth history so many that a node row exists, though a
+/// quarter of them repeat a key
+const FIRST: [usize; 4] = [400, 3, 6, 9];
 
 /// Store calls of one call of the log, at most: some for each row there is, for a store may give them one by one and an
 /// append is tried 16 times, and some for the call itself.
@@ -528,7 +529,7 @@ fn whole(trial: &Trial) {
 fn outcomes(lies: &[(Lie, &str)], seeds: std::ops::Range<u64>) -> String {
     let line = |(lie, what): &(Lie, &str)| {
         let seen: BTreeSet<String> = seeds.clone().map(|seed| try_lie(*lie, what, seed)).collect();
-        format!("{what}: {}\n", seen.into_iter().collect::<Vec<_>>().join(", "))
+        format!("{what}: {}\n", seen.into_iter().collect::<Vec<_>>().join("; "))
     };
     lies.iter().map(line).collect()
 }
