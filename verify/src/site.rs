@@ -26,6 +26,7 @@ pub struct Site {
     endpoint: Option<(String, String)>,
     extra: Vec<(String, String)>,
     heads: bool,
+    quiet: bool,
 }
 
 impl Site {
@@ -78,6 +79,7 @@ impl Site {
             endpoint: None,
             extra: Vec::new(),
             heads: true,
+            quiet: false,
         };
         for (dir, _) in site.preopens() {
             fs::create_dir_all(&dir).with_context(|| format!("cannot make directory {}", dir.display()))?;
@@ -118,6 +120,17 @@ impl Site {
     pub fn without_heads(mut self) -> Site {
         self.heads = false;
         self
+    }
+
+    /// The same log for a guest whose stderr nobody reads: thousands of damaged stores each say so.
+    pub fn quiet(mut self) -> Site {
+        self.quiet = true;
+        self
+    }
+
+    /// Whether nobody reads its guest's stderr.
+    pub fn is_quiet(&self) -> bool {
+        self.quiet
     }
 
     /// What `open` is given.

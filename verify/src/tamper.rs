@@ -8,6 +8,7 @@ pub mod at_rest;
 pub mod forged;
 mod limits;
 pub mod matrix;
+mod mutants;
 mod state;
 
 use std::fs;

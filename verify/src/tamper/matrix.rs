@@ -13,17 +13,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use ed25519_dalek::{Signer as _, SigningKey};
-use secure_log::encode::{decode_entry, encode_entry};
 use secure_log::note::{Note, VerifierKey, cosignature_message, note_line};
-use secure_log::payload;
 use secure_log::signer::{Algorithm, PublicKey};
 use secure_log::store::{Row, RowKind};
-use secure_log::types::Severity;
 
 use super::forged::append;
 use super::limits::{LIMITS, Limit, words};
+use super::mutants::FAMILIES;
 use super::state::{Pins, Sighting, State};
-use super::{copy_dir, is_seal};
+use super::{at_rest, copy_dir, is_seal};
 use crate::endpoint::{Endpoint, Server, TOKEN};
 use crate::expect::{Expect as _, case, kind};
 use crate::host::wit::{SegmentId, Signers, Trust, Want};
@@ -38,11 +36,14 @@ const OTHER: &str = "matrix/other";
 const WITNESS: &str = "witness.example/w";
 
 /// The small log and what auditors of it have.
-struct Small {
+pub struct Small {
     site: Site,
-    honest: State,
-    rows: Vec<Row>,
-    other: Vec<Row>,
+    /// As it was made.
+    pub honest: State,
+    /// The same as rows.
+    pub rows: Vec<Row>,
+    /// Rows of the other stream.
+    pub other: Vec<Row>,
     pins: Pins,
     policy: String,
     /// Entries known by the remembered head, and by the witness.
@@ -83,11 +84,11 @@ pub fn cases(report: &mut Report, stack: &Stack, server: &Server, dir: &Path, sl
     let offset = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .map_or(0, |now| now.subsec_micros() as usize);
-    let sample = |every: usize| Sample { every: if slow { 1 } else { every }, offset };
+    let sample = |(every, slowly): (usize, usize)| Sample { every: if slow { slowly } else { every }, offset };
     let mut limits: BTreeMap<Limit, usize> = BTreeMap::new();
     let mut run = |report: &mut Report,
                    name: &str,
-                   every: usize,
+                   every: (usize, usize),
                    classes: &str,
                    work: &dyn Fn(Sample, &mut Tally) -> Result<()>| {
         report.step(&format!("matrix: {name}"), || {
@@ -101,41 +102,36 @@ pub fn cases(report: &mut Report, stack: &Stack, server: &Server, dir: &Path, sl
         });
     };
     if !stack.is_remote() {
-        run(report, "flipped bytes of the file", 40, FLIPPED, &|sample, tally| {
-            flips(stack, &small, &dir.join("flip"), sample, tally)
+        run(report, "flipped bytes of the file", (120, 1), FLIPPED, &|sample, tally| {
+            at_places(stack, &small, &dir.join("flip"), sample, tally, flipped_at)
         });
-        run(report, "file cut at a byte", 60, CUT, &|sample, tally| {
-            cuts(stack, &small, &dir.join("cut"), sample, tally)
+        run(report, "file cut at a byte", (300, 8), CUT, &|sample, tally| {
+            at_places(stack, &small, &dir.join("cut"), sample, tally, cut_at)
         });
-        run(report, "earlier snapshots", 1, EARLIER, &|_, tally| {
+        run(report, "earlier snapshots", (1, 1), EARLIER, &|_, tally| {
             snapshots(stack, &small, &dir.join("snapshot"), tally)
         });
     }
-    let families: &[(&str, usize, &str, fn(&Small) -> Result<Vec<Mutant>>)] = &[
-        ("records deleted", 3, DELETED, deleted),
-        ("records duplicated", 3, DUPLICATED, duplicated),
-        ("records swapped", 3, SWAPPED, swapped),
-        ("records of another stream", 3, FOREIGN, foreign),
-        ("suffixes cut", 2, CUT_ROWS, suffixes),
-        ("bytes of rows flipped", 120, FLIPPED_ROWS, flipped_rows),
-        ("rewritten, hashes recomputed", 3, REWRITTEN, rewritten),
-        ("bytes flipped, hashes recomputed", 60, REWRITTEN, flipped_rechained),
-        ("older state, other tail", 1, REWRITTEN, other_tails),
-    ];
+    // The forger's file store and database hold what the remote stack sees: there a sample will do.
+    let rarely = if stack.is_remote() { 2 } else { 1 };
     let mut forger = None;
     report.step("matrix: the forger's store", || {
         forger = Some(Forger::start(stack, &small, server, &dir.join("forger"))?);
         Ok("takes rows as they are".into())
     });
     let Some(forger) = &forger else { return };
-    for (name, every, classes, family) in families {
-        run(report, name, *every, classes, &|sample, tally| {
+    for (name, every, classes, family) in FAMILIES {
+        let slowly = if stack.is_remote() { (every / 8).max(1) } else { 1 };
+        run(report, name, (every * rarely, slowly), classes, &|sample, tally| {
             for mutant in sample.of(family(&small)?) {
                 alive();
                 forger.put(&mutant.rows, &small, tally, &mutant.what, stack)?;
             }
             Ok(())
         });
+    }
+    if !stack.is_remote() {
+        report.step("matrix: the rest of the list", || the_rest(stack, &small, &dir.join("rest")));
     }
     report.step("matrix: the list is exact", || {
         for limit in [Limit::Tail, Limit::LastSignatures, Limit::EarlierState] {
@@ -154,17 +150,13 @@ pub fn tell_limits(report: &mut Report) {
     }
 }
 
-// Classes: the names a family's mutants may be found by.
-const FLIPPED: &str = "ANY";
-const CUT: &str = "ANY";
-const EARLIER: &str = "ANY";
-const DELETED: &str = "ANY";
-const DUPLICATED: &str = "ANY";
-const SWAPPED: &str = "ANY";
-const FOREIGN: &str = "ANY";
-const CUT_ROWS: &str = "ANY";
-const FLIPPED_ROWS: &str = "ANY";
-const REWRITTEN: &str = "ANY";
+// Classes: the names a family's mutants may be found by. A damaged file may be found as anything that a changed row is.
+const FLIPPED: &str = "chain-broken|checkpoint-forged|entry-altered|entry-inserted|entry-missing|node-wrong|not witnessed|\
+                       payload-altered|payload-missing|rolled-back|root-mismatch|store(corrupt)|store(io)|stream-not-found|\
+                       truncated|unsupported|wrong-key|rollback(rolled-back)|time-decreased|checkpoint-missing|origin-wrong";
+const CUT: &str = "entry-altered|node-wrong|not witnessed|payload-altered|payload-missing|rolled-back|store(corrupt)|\
+                   store(io)|stream-not-found|truncated|rollback(rolled-back)";
+const EARLIER: &str = "not witnessed|rolled-back";
 
 impl Sample {
     fn of<T>(self, all: Vec<T>) -> impl Iterator<Item = T> {
@@ -174,16 +166,22 @@ impl Sample {
 }
 
 impl Tally {
+    fn add(&mut self, other: Tally) {
+        self.mutants += other.mutants;
+        self.same += other.same;
+        self.refused += other.refused;
+        self.faults.extend(other.faults);
+        other.found.into_iter().for_each(|(name, count)| *self.found.entry(name).or_default() += count);
+        other.limits.into_iter().for_each(|(limit, count)| *self.limits.entry(limit).or_default() += count);
+    }
+
     fn verdict(&self, sample: Sample, classes: &str) -> Result<String> {
         let list = |counts: &BTreeMap<String, usize>| {
             counts.iter().map(|(name, count)| format!("{name} {count}")).collect::<Vec<_>>().join(", ")
         };
         let limits = self.limits.iter().map(|(limit, count)| (format!("{limit:?}"), *count)).collect();
-        let stray: Vec<&String> = self
-            .found
-            .keys()
-            .filter(|name| classes != "ANY" && !classes.split('|').any(|class| class == *name))
-            .collect();
+        let stray: Vec<&String> =
+            self.found.keys().filter(|name| !classes.split('|').any(|class| class == *name)).collect();
         ensure!(
             self.faults.is_empty(),
             "{} faults: {}",
@@ -299,9 +297,20 @@ fn small(stack: &Stack, server: &Server, dir: &Path) -> Result<Small> {
 }
 
 impl Small {
+    /// Whether these are the honest rows, in whatever order.
+    fn is_same(&self, rows: &[Row]) -> bool {
+        let sorted = |rows: &[Row]| {
+            let mut rows = rows.to_vec();
+            rows.sort_by_key(|row| (row.kind, row.index));
+            rows
+        };
+        sorted(rows) == sorted(&self.rows)
+    }
+
     /// For a guest with the heads or without, in `dir` instead of its own place.
     fn site_of(&self, heads: bool, dir: Option<&Path>) -> Site {
         let site = dir.map_or_else(|| self.site.clone(), |dir| self.site.moved(dir));
+        let site = site.quiet();
         if heads { site } else { site.without_heads() }
     }
 }
@@ -348,7 +357,7 @@ fn judge(
 ) -> Result<()> {
     tally.mutants += 1;
     let mut exported: Option<Vec<Row>> = rows.map(<[Row]>::to_vec);
-    for (site, head) in sites.into_iter().zip([head, 0]) {
+    for (site, head) in sites.into_iter().zip([head, 0]).rev() {
         let heard = match hear(stack, site, &small.policy) {
             Ok(heard) => heard,
             Err(trap) => {
@@ -362,10 +371,15 @@ fn judge(
                 false => heard.name.as_str(),
             };
             if name == "none" && exported.is_none() {
-                exported = Some(State::export(&mut opened(stack, sites[1])?, &origin(STREAM), STREAM)?.rows()?);
+                exported = Some(rows_of(stack, sites[1])?);
+            }
+            if name == "stream-not-found" && head == 0 && witness == 0 {
+                // What a log that never was says: the whole stream is hidden.
+                *tally.limits.entry(Limit::EarlierState).or_default() += 1;
+                continue;
             }
             let rows = exported.as_deref().unwrap_or_default();
-            if rows == small.rows.as_slice() && name == "none" {
+            if exported.is_some() && small.is_same(rows) && name == "none" {
                 tally.same += 1;
                 continue;
             }
@@ -378,7 +392,7 @@ fn judge(
             match (name, hides) {
                 ("none", Some(limit)) => *tally.limits.entry(limit).or_default() += 1,
                 ("none", None) => tally.faults.push(format!("{what}: not found (head {head}, witness {witness})")),
-                (name, Some(limit)) if tally.is_exact(name) && rows != small.rows.as_slice() => {
+                (name, Some(limit)) if tally.is_exact(name) && !small.is_same(rows) => {
                     tally.faults.push(format!(
                         "{what}: {name}, though {limit:?} is on the list (head {head}, witness {witness})"
                     ));
@@ -386,8 +400,44 @@ fn judge(
                 (name, _) => *tally.found.entry(name.to_owned()).or_default() += 1,
             }
         }
+        // With a store of nothing the one with heads hears something else.
+        if exported.is_none() && heard.name != "stream-not-found" {
+            break;
+        }
     }
     Ok(())
+}
+
+/// The rows of the stream, as a stock tool finds them in a database whatever its indices say; of a file as the component
+/// gives them.
+fn rows_of(stack: &Stack, site: &Site) -> Result<Vec<Row>> {
+    if at_rest::is_sqlite(site)? {
+        let query = format!(
+            "SELECT kind, idx, hex(body), payload IS NULL, hex(payload) FROM row NOT INDEXED WHERE +stream = '{STREAM}'"
+        );
+        let table = at_rest::sql(&site.file().context("a local store")?, &query);
+        if let Ok(table) = table {
+            return table.lines().map(row_of_line).collect();
+        }
+    }
+    State::export(&mut opened(stack, site)?, &origin(STREAM), STREAM)?.rows()
+}
+
+/// `kind|index|body|no payload|payload`, bytes in hexadecimal.
+fn row_of_line(line: &str) -> Result<Row> {
+    let fields: Vec<&str> = line.split('|').collect();
+    let [kind, index, body, absent, payload] = fields.as_slice() else { bail!("sqlite3 printed {line:?}") };
+    let bytes = |hex: &str| -> Result<Vec<u8>> {
+        let pairs = hex.as_bytes().as_chunks::<2>().0;
+        pairs.iter().map(|pair| Ok(u8::from_str_radix(std::str::from_utf8(pair)?, 16)?)).collect()
+    };
+    Ok(Row {
+        kind: RowKind::from_name(kind).with_context(|| format!("a row of kind {kind:?}"))?,
+        stream_id: STREAM.try_into()?,
+        index: index.parse()?,
+        body: bytes(body)?,
+        payload: if *absent == "1" { None } else { Some(bytes(payload)?) },
+    })
 }
 
 impl Tally {
@@ -414,7 +464,36 @@ fn settled(small: &Small, dir: &Path) -> Result<[Site; 2]> {
     Ok(sites)
 }
 
-/// Changes the bytes of the file in the ways of `mutants`, each on a fresh copy.
+/// Changes the bytes of the file at each place of the sample; on two threads.
+fn at_places(
+    stack: &Stack,
+    small: &Small,
+    dir: &Path,
+    sample: Sample,
+    tally: &mut Tally,
+    change: fn(&[u8], usize) -> (String, Vec<u8>),
+) -> Result<()> {
+    let honest = fs::read(small.site.file().context("a local store")?)?;
+    let places: Vec<usize> = sample.of((0..honest.len()).collect()).collect();
+    let halves = std::thread::scope(|scope| -> Vec<Result<Tally>> {
+        let workers: Vec<_> = places
+            .chunks(places.len().div_ceil(2).max(1))
+            .enumerate()
+            .map(|(number, places)| {
+                let (dir, honest) = (dir.join(number.to_string()), &honest);
+                scope.spawn(move || {
+                    let mut tally = Tally::default();
+                    let mutants = places.iter().map(|at| change(honest, *at));
+                    file_mutants(stack, small, &dir, mutants, &mut tally).map(|()| tally)
+                })
+            })
+            .collect();
+        workers.into_iter().map(|worker| worker.join().unwrap_or_else(|_| bail!("a worker panicked"))).collect()
+    });
+    halves.into_iter().try_for_each(|half| half.map(|half| tally.add(half)))
+}
+
+/// Puts each of `mutants` in the place of the file, in a fresh copy of its directory, and judges it.
 fn file_mutants(
     stack: &Stack,
     small: &Small,
@@ -435,20 +514,14 @@ fn file_mutants(
     Ok(())
 }
 
-fn flips(stack: &Stack, small: &Small, dir: &Path, sample: Sample, tally: &mut Tally) -> Result<()> {
-    let honest = fs::read(small.site.file().context("a local store")?)?;
-    let mutants = sample.of((0..honest.len()).collect()).map(|at| {
-        let mut bytes = honest.clone();
-        bytes[at] ^= 1 << (at % 8);
-        (format!("byte {at}"), bytes)
-    });
-    file_mutants(stack, small, dir, mutants, tally)
+fn flipped_at(honest: &[u8], at: usize) -> (String, Vec<u8>) {
+    let mut bytes = honest.to_vec();
+    bytes[at] ^= 1 << (at % 8);
+    (format!("byte {at}"), bytes)
 }
 
-fn cuts(stack: &Stack, small: &Small, dir: &Path, sample: Sample, tally: &mut Tally) -> Result<()> {
-    let honest = fs::read(small.site.file().context("a local store")?)?;
-    let mutants = sample.of((0..honest.len()).collect()).map(|at| (format!("cut at {at}"), honest[..at].to_vec()));
-    file_mutants(stack, small, dir, mutants, tally)
+fn cut_at(honest: &[u8], at: usize) -> (String, Vec<u8>) {
+    (format!("cut at {at}"), honest[..at].to_vec())
 }
 
 /// Every older state of the files, with the heads of now (P1), and with the heads of then (P2).
@@ -472,6 +545,31 @@ fn snapshots(stack: &Stack, small: &Small, dir: &Path, tally: &mut Tally) -> Res
         }
     }
     Ok(())
+}
+
+/// A host with the signer's help writes another history from its first entry, and everything is destroyed: nothing is
+/// found but by a sighting.
+fn the_rest(stack: &Stack, small: &Small, dir: &Path) -> Result<String> {
+    let sites = settled(small, dir)?;
+    for path in [sites[0].store_dir().to_owned(), sites[0].heads_dir()] {
+        fs::remove_dir_all(&path)?;
+        fs::create_dir_all(path)?;
+    }
+    let never = hear(stack, &sites[1], &small.policy)?.name;
+    ensure!(never == "stream-not-found", "after everything was destroyed: {never}");
+    restore(&small.site.heads_dir(), &sites[0].heads_dir())?;
+    let destroyed = hear(stack, &sites[0], &small.policy)?.name;
+    ensure!(destroyed.contains("rolled-back"), "destroyed, with the heads: {destroyed}");
+    let mut log = opened(stack, &sites[1])?;
+    log.append_batch(STREAM, &[event("account.paid", Some(b"1 EUR to mallory"))], Want::Synced)?.works()?;
+    let info = log.close_segment(STREAM)?.works()?;
+    log.sign_segment(&sites[1].identity(), &info.id)?.works()?;
+    drop(log);
+    let liar = hear(stack, &sites[1], &small.policy)?;
+    ensure!(liar.name == "none" && liar.witnessed == 0, "a lying host: {}", liar.name);
+    let seen = hear(stack, &sites[0], &small.policy)?.name;
+    ensure!(seen.contains("rolled-back"), "a lying host, with the honest heads: {seen}");
+    Ok("a lying host and destruction show by head or witness only; what was never logged leaves nothing to find".into())
 }
 
 /// The part of a head's file name that says whose it is.
@@ -513,189 +611,4 @@ impl Forger {
         }
         judge(stack, small, [&self.sites[0], &self.sites[1]], small.head, Some(rows), what, tally)
     }
-}
-
-/// Rows that a store holds instead of the honest ones.
-struct Mutant {
-    what: String,
-    rows: Vec<Row>,
-}
-
-/// Gives rows of each kind dense indices again, as any store demands.
-fn renumbered(mut rows: Vec<Row>) -> Vec<Row> {
-    let mut next: BTreeMap<RowKind, u64> = BTreeMap::new();
-    for row in &mut rows {
-        let index = next.entry(row.kind).or_default();
-        row.index = *index;
-        *index += 1;
-    }
-    rows
-}
-
-/// One mutant a row, and for entries a second one with every unkeyed hash recomputed.
-fn each_row(small: &Small, verb: &str, change: fn(&Small, &mut Vec<Row>, usize) -> bool) -> Result<Vec<Mutant>> {
-    let mut mutants = Vec::new();
-    for at in 0..small.rows.len() {
-        let row = &small.rows[at];
-        let what = format!("{verb} {} {}", row.kind.as_str(), row.index);
-        let mut rows = small.rows.clone();
-        if change(small, &mut rows, at) {
-            let rows = renumbered(rows);
-            if let Some(rows) = rechained(small, &rows) {
-                mutants.push(Mutant { what: format!("{what}, recomputed"), rows });
-            }
-            mutants.push(Mutant { what, rows });
-        }
-    }
-    Ok(mutants)
-}
-
-/// The rows with every unkeyed hash recomputed, if their entries can be decoded.
-fn rechained(small: &Small, rows: &[Row]) -> Option<Vec<Row>> {
-    let mut state = State {
-        ledger: Ledger { lines: Vec::new(), ..small.honest.ledger.clone() },
-        cosignatures: small.honest.cosignatures.clone(),
-    };
-    for row in rows.iter().filter(|row| row.kind == RowKind::Entry) {
-        let mut entry = decode_entry(&row.body).ok()?;
-        entry.stream_id = state.ledger.stream.clone();
-        state.ledger.lines.push(crate::ledger::Line { entry, stored: row.payload.clone() });
-    }
-    state.ledger.rechain().ok()?;
-    let rest = rows.iter().filter(|row| matches!(row.kind, RowKind::Checkpoint | RowKind::Cosignature)).cloned();
-    let made = state.ledger.rows().ok()?.into_iter().filter(|row| row.kind != RowKind::Checkpoint);
-    Some(made.chain(rest).collect())
-}
-
-fn deleted(small: &Small) -> Result<Vec<Mutant>> {
-    each_row(small, "delete", |_, rows, at| {
-        rows.remove(at);
-        true
-    })
-}
-
-fn duplicated(small: &Small) -> Result<Vec<Mutant>> {
-    each_row(small, "duplicate", |_, rows, at| {
-        rows.insert(at, rows[at].clone());
-        true
-    })
-}
-
-fn swapped(small: &Small) -> Result<Vec<Mutant>> {
-    each_row(small, "swap", |_, rows, at| {
-        let kind = rows[at].kind;
-        let next = (at + 1..rows.len()).find(|next| rows[*next].kind == kind);
-        next.map(|next| rows.swap(at, next)).is_some()
-    })
-}
-
-fn foreign(small: &Small) -> Result<Vec<Mutant>> {
-    each_row(small, "foreign", |small, rows, at| {
-        let place = |row: &&Row| row.kind == rows[at].kind && row.index == rows[at].index;
-        let Some(other) = small.other.iter().find(place) else { return false };
-        rows[at] = Row { stream_id: rows[at].stream_id.clone(), ..other.clone() };
-        true
-    })
-}
-
-/// Each suffix of entries cut, alone and with what signs them; each suffix of signed statements cut.
-fn suffixes(small: &Small) -> Result<Vec<Mutant>> {
-    let mut mutants = Vec::new();
-    for keep in 0..small.honest.ledger.lines.len() {
-        let only: Vec<Row> =
-            small.rows.iter().filter(|row| row.kind != RowKind::Entry || row.index < keep as u64).cloned().collect();
-        mutants.push(Mutant { what: format!("entries cut at {keep}"), rows: only });
-        mutants.push(Mutant { what: format!("all cut at {keep}"), rows: small.honest.until(keep).rows()? });
-    }
-    for notes in 0..=small.honest.ledger.notes.len() {
-        for cosignatures in 0..=small.honest.cosignatures.len() {
-            let mut state = small.honest.clone();
-            state.ledger.notes.truncate(notes);
-            state.cosignatures.truncate(cosignatures);
-            mutants
-                .push(Mutant { what: format!("{notes} notes, {cosignatures} cosignatures left"), rows: state.rows()? });
-        }
-    }
-    Ok(mutants)
-}
-
-fn flipped(small: &Small, mut each: impl FnMut(String, Vec<Row>)) {
-    for (at, row) in small.rows.iter().enumerate() {
-        let payload = row.payload.as_ref().map_or(0, Vec::len);
-        for byte in 0..row.body.len() + payload {
-            let mut rows = small.rows.clone();
-            let bytes = match byte.checked_sub(row.body.len()) {
-                None => rows[at].body.get_mut(byte),
-                Some(byte) => rows[at].payload.as_mut().and_then(|payload| payload.get_mut(byte)),
-            };
-            if let Some(bytes) = bytes {
-                *bytes ^= 1 << (byte % 8);
-            }
-            each(format!("byte {byte} of {} {}", row.kind.as_str(), row.index), rows);
-        }
-    }
-}
-
-fn flipped_rows(small: &Small) -> Result<Vec<Mutant>> {
-    let mut mutants = Vec::new();
-    flipped(small, |what, rows| mutants.push(Mutant { what, rows }));
-    Ok(mutants)
-}
-
-fn flipped_rechained(small: &Small) -> Result<Vec<Mutant>> {
-    let mut mutants = Vec::new();
-    flipped(small, |what, rows| {
-        if let Some(rows) = rechained(small, &rows).filter(|made| *made != rows && *made != small.rows) {
-            mutants.push(Mutant { what: format!("{what}, recomputed"), rows });
-        }
-    });
-    Ok(mutants)
-}
-
-/// Every entry reworded, every payload replaced with its commitment, every payload dropped; all hashes recomputed.
-fn rewritten(small: &Small) -> Result<Vec<Mutant>> {
-    let mut mutants = Vec::new();
-    for at in 0..small.honest.ledger.lines.len() {
-        let mut severity = small.honest.clone();
-        severity.ledger.lines[at].entry.event.severity = Severity::Debug;
-        let mut replaced = small.honest.clone();
-        let stored = payload::stored(&[9; 16], b"1000000 EUR to mallory");
-        let mut dropped = small.honest.clone();
-        dropped.ledger.lines[at].stored = None;
-        let mut states = vec![("severity", severity)];
-        if small.honest.ledger.lines[at].entry.event.payload.is_some() {
-            replaced.ledger.lines[at].entry.event.payload = Some(payload::reference(None, &stored)?);
-            replaced.ledger.lines[at].stored = Some(stored);
-            states.extend([("payload", replaced), ("no payload", dropped)]);
-        }
-        for (what, mut state) in states {
-            // A system entry has one severity only: what can not be encoded nobody can store.
-            if state.ledger.rechain().is_err() || encode_entry(&state.ledger.lines[at].entry).is_err() {
-                continue;
-            }
-            mutants.push(Mutant { what: format!("{what} of {at}"), rows: state.rows()? });
-        }
-    }
-    mutants.retain(|mutant| mutant.rows != small.rows);
-    Ok(mutants)
-}
-
-/// The notes from some segment on taken away and an entry after it rewritten: an older state and another tail.
-fn other_tails(small: &Small) -> Result<Vec<Mutant>> {
-    let mut mutants = Vec::new();
-    for notes in 0..=small.honest.ledger.notes.len() {
-        for at in [1, 6, 10, 13] {
-            let mut state = small.honest.clone();
-            state.ledger.notes.truncate(notes);
-            state.cosignatures.retain(|(segment, _)| *segment < notes as u64);
-            let line = state.ledger.lines.get_mut(at).context("the small log is smaller")?;
-            line.entry.event.severity = Severity::Debug;
-            if is_seal(line) {
-                bail!("entry {at} is a seal");
-            }
-            state.ledger.rechain()?;
-            mutants.push(Mutant { what: format!("{notes} notes left, {at} rewritten"), rows: state.rows()? });
-        }
-    }
-    Ok(mutants)
 }

@@ -128,15 +128,17 @@ impl State {
         if size < seen || sighting.witness > 0 && state.witnessed(pins).ok()? < sighting.witness {
             return None;
         }
-        let honest = self.rows().ok()?;
-        let entries =
-            |rows: &[Row]| -> Vec<Row> { rows.iter().filter(|row| row.kind == RowKind::Entry).cloned().collect() };
-        let (ours, theirs) = (entries(&honest), entries(rows));
+        let (ours, theirs) = (&self.ledger.lines, &state.ledger.lines);
+        // A payload that was erased since may be there again: the commitment says that it is the one.
+        let same = |(ours, theirs): (&Line, &Line)| {
+            ours.entry == theirs.entry && (ours.stored == theirs.stored || ours.stored.is_none())
+        };
         let covered = usize::try_from(signed.max(seen)).ok()?;
-        if ours.get(..covered)? != theirs.get(..covered)? {
+        if !ours.get(..covered)?.iter().zip(theirs.get(..covered)?).all(same) {
             return None;
         }
-        Some(match ours == theirs {
+        let all_same = ours.len() == theirs.len() && ours.iter().zip(theirs).all(same);
+        Some(match all_same {
             true => Limit::LastSignatures,
             false if state.ledger.notes.len() == self.ledger.notes.len() => Limit::Tail,
             false => Limit::EarlierState,
