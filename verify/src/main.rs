@@ -101,9 +101,12 @@ enum Command {
     Matrix {
         #[command(flatten)]
         output: Output,
-        /// Every mutant instead of a sample
+        /// Every mutant instead of a sample: ten minutes of two processors
         #[arg(long)]
         slow: bool,
+        /// Only stores whose name begins so: file, sqlite, remote
+        #[arg(long, value_name = "NAME", default_value = "")]
+        store: String,
     },
     /// The `wasmtime serve` command of the wasmtime this tool is built on
     #[command(disable_help_flag = true)]
@@ -179,11 +182,11 @@ fn run(cli: Cli) -> Result<bool> {
             bench::run(&dist(output.dist.as_deref(), None)?, output.json, entries)?;
             Ok(true)
         }
-        Some(Command::Matrix { output, slow }) => {
+        Some(Command::Matrix { output, slow, store }) => {
             report::watch();
             let start = Instant::now();
             let mut report = Report::new(output.json);
-            plan::Plan::new(&dist(output.dist.as_deref(), None)?, None, None, slow)?.matrix(&mut report)?;
+            plan::Plan::new(&dist(output.dist.as_deref(), None)?, None, None, slow)?.matrix(&mut report, &store)?;
             report.finish(start.elapsed());
             Ok(report.all_passed())
         }

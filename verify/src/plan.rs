@@ -107,11 +107,11 @@ impl Plan {
         Ok(())
     }
 
-    /// The tamper matrix on every store.
+    /// The tamper matrix on every store whose name begins with `store`.
     ///
     /// # Errors
     /// The checks could not be run.
-    pub fn matrix(&self, report: &mut Report) -> Result<()> {
+    pub fn matrix(&self, report: &mut Report, store: &str) -> Result<()> {
         let (sqlite, file) = (Server::sqlite(&self.dist), Server::file(&self.dist));
         for (name, artifact, server) in [
             ("file", "secure-log-file.wasm", &file),
@@ -119,6 +119,9 @@ impl Plan {
             ("remote over sqlite", "secure-log-remote.wasm", &sqlite),
             ("remote over file", "secure-log-remote.wasm", &file),
         ] {
+            if !name.starts_with(store) {
+                continue;
+            }
             let stack = self.load(report, name, &self.dist.join(artifact))?;
             matrix::cases(report, &stack, server, &self.dir(&format!("{}-matrix", name.replace(' ', "-"))), self.slow);
         }
