@@ -401,7 +401,9 @@ impl Asker {
             13..16 => Op::Sign(id, model.signed),
             16 => Op::ReadSegment(id, segment),
             17 => Op::ListSegments(id),
-            18 => Op::ReadCheckpoint(id, model.seals.get(segment as usize).copied().filter(|_| seqno % 2 == 0)),
+            18 => {
+                Op::ReadCheckpoint(id, model.seals.get(segment as usize).copied().filter(|_| seqno.is_multiple_of(2)))
+            }
             19 if model.signed > 0 => Op::Cosign(id, model.signed - 1),
             20 => Op::Include(id, seqno),
             21 => Op::Consist(id, seqno, later),
@@ -468,7 +470,7 @@ fn try_lie(lie: Lie, what: &str, seed: u64) -> String {
         let op = ops.pop().unwrap_or_else(|| asker.next());
         if step == begins {
             let seed = asker.rng.next_u64();
-            trial.evil.store.lie(lie, seed % 2 == 0, seed);
+            trial.evil.store.lie(lie, seed.is_multiple_of(2), seed);
         }
         let (evil, honest) = (trial.run(step, &op), twin.run(step, &op));
         asker.learn(&mut twin, &op, honest.is_ok());
@@ -480,7 +482,7 @@ fn try_lie(lie: Lie, what: &str, seed: u64) -> String {
     }
     // What was no error so far is told by a verdict, or by nothing.
     if seen.as_ref().is_none_or(|seen| seen.starts_with("differs")) {
-        let verdicts = streams().map(|id| Op::Verify(id)).map(|op| (trial.run(STEPS, &op), twin.run(STEPS, &op), op));
+        let verdicts = streams().map(Op::Verify).map(|op| (trial.run(STEPS, &op), twin.run(STEPS, &op), op));
         let told = verdicts.iter().find(|(evil, honest, _)| evil != honest);
         let told = told.map(|(evil, honest, op)| outcome(op, evil, honest));
         seen = match (seen, told) {
