@@ -152,7 +152,10 @@ impl Stack {
     /// A directory of the site cannot be opened, or instantiation trapped.
     pub fn start(&self, site: &Site) -> Result<Instance> {
         let mut wasi = WasiCtxBuilder::new();
-        wasi.allow_blocking_current_thread(true).inherit_stderr().envs(&site.env());
+        wasi.allow_blocking_current_thread(true).envs(&site.env());
+        if !site.is_quiet() {
+            wasi.inherit_stderr();
+        }
         for (host, guest) in site.preopens() {
             wasi.preopened_dir(&host, guest, FsPerms::ReadWrite)
                 .with_context(|| format!("directory {} for the guest's {guest}", host.display()))?;

@@ -6,6 +6,7 @@
 //! verify ../dist/secure-log-remote.wasm ':memory:'         starts and stops the endpoint itself
 //! verify --all                                             every stack, every algorithm, tampering, writers, costs
 //! verify ../dist/secure-log-file.wasm audit.jsonl --events /var/log/dpkg.log
+//! verify matrix                                            the tamper matrix alone; --slow: every mutant
 //! verify bench                                             rates, each beside its raw control
 //! verify serve ...                                         the `wasmtime serve` command of the pinned version
 //! ```
@@ -70,7 +71,7 @@ struct RunArgs {
     /// Signature algorithm, also SECURE_LOG_KEYSTORE_ALG; all three unless given (with --events: ed25519)
     #[arg(long, value_name = "NAME", value_parser = algorithm)]
     alg: Option<Algorithm>,
-    /// With --all: also the memory check over a million entries
+    /// With --all: every mutant of the tamper matrix, and the memory check over a million entries
     #[arg(long, requires = "all")]
     slow: bool,
     #[command(flatten)]
@@ -99,6 +100,17 @@ enum Command {
         /// Only this stack
         #[arg(long, value_name = "NAME", value_parser = bench::STACKS)]
         stack: Option<String>,
+    },
+    /// The tamper matrix alone: every change of a small log, on every store
+    Matrix {
+        #[command(flatten)]
+        output: Output,
+        /// Every mutant instead of a sample: ten minutes of two processors
+        #[arg(long)]
+        slow: bool,
+        /// Only stores whose name begins so: file, sqlite, remote
+        #[arg(long, value_name = "NAME", default_value = "")]
+        store: String,
     },
     /// The `wasmtime serve` command of the wasmtime this tool is built on
     #[command(disable_help_flag = true)]
@@ -172,6 +184,14 @@ fn run(cli: Cli) -> Result<bool> {
             let dist = dist(output.dist.as_deref(), None)?;
             bench::run(&bench::Want { dist: &dist, json: output.json, entries, stack: stack.as_deref() })?;
             Ok(true)
+        }
+        Some(Command::Matrix { output, slow, store }) => {
+            report::watch();
+            let start = Instant::now();
+            let mut report = Report::new(output.json);
+            plan::Plan::new(&dist(output.dist.as_deref(), None)?, None, None, slow)?.matrix(&mut report, &store)?;
+            report.finish(start.elapsed());
+            Ok(report.all_passed())
         }
         None => {
             report::watch();

@@ -12,7 +12,7 @@ use crate::endpoint::{Endpoint, Server, TOKEN};
 use crate::host::{Stack, engine};
 use crate::report::{Report, in_words, timed};
 use crate::site::Site;
-use crate::tamper::{at_rest, forged, honest};
+use crate::tamper::{at_rest, forged, honest, matrix};
 use crate::{badinput, cost, events, steps, writers};
 
 /// The algorithm of checks that do not depend on it: the fastest to sign.
@@ -103,6 +103,29 @@ impl Plan {
         for (name, server) in [("remote over sqlite", &sqlite), ("remote over file", &file)] {
             self.remote(report, name, &stack, server)?;
         }
+        matrix::tell_limits(report);
+        Ok(())
+    }
+
+    /// The tamper matrix on every store whose name begins with `store`.
+    ///
+    /// # Errors
+    /// The checks could not be run.
+    pub fn matrix(&self, report: &mut Report, store: &str) -> Result<()> {
+        let (sqlite, file) = (Server::sqlite(&self.dist), Server::file(&self.dist));
+        for (name, artifact, server) in [
+            ("file", "secure-log-file.wasm", &file),
+            ("sqlite", "secure-log-sqlite.wasm", &sqlite),
+            ("remote over sqlite", "secure-log-remote.wasm", &sqlite),
+            ("remote over file", "secure-log-remote.wasm", &file),
+        ] {
+            if !name.starts_with(store) {
+                continue;
+            }
+            let stack = self.load(report, name, &self.dist.join(artifact))?;
+            matrix::cases(report, &stack, server, &self.dir(&format!("{}-matrix", name.replace(' ', "-"))), self.slow);
+        }
+        matrix::tell_limits(report);
         Ok(())
     }
 
@@ -200,6 +223,7 @@ impl Plan {
             }
             forged::cases(report, stack, &honest, server, &dir);
         }
+        matrix::cases(report, stack, server, &self.dir(&format!("{name}-matrix")), self.slow);
     }
 
     /// The site of a person's config, and the endpoint if the stack needs one.

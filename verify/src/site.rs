@@ -25,6 +25,8 @@ pub struct Site {
     algorithm: String,
     endpoint: Option<(String, String)>,
     extra: Vec<(String, String)>,
+    heads: bool,
+    quiet: bool,
 }
 
 impl Site {
@@ -76,6 +78,8 @@ impl Site {
             algorithm: algorithm.to_owned(),
             endpoint: None,
             extra: Vec::new(),
+            heads: true,
+            quiet: false,
         };
         for (dir, _) in site.preopens() {
             fs::create_dir_all(&dir).with_context(|| format!("cannot make directory {}", dir.display()))?;
@@ -110,6 +114,23 @@ impl Site {
     pub fn with_env(mut self, name: &str, value: &str) -> Site {
         self.extra.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// The same log for a guest that remembers no heads.
+    pub fn without_heads(mut self) -> Site {
+        self.heads = false;
+        self
+    }
+
+    /// The same log for a guest whose stderr nobody reads: thousands of damaged stores each say so.
+    pub fn quiet(mut self) -> Site {
+        self.quiet = true;
+        self
+    }
+
+    /// Whether nobody reads its guest's stderr.
+    pub fn is_quiet(&self) -> bool {
+        self.quiet
     }
 
     /// What `open` is given.
@@ -169,6 +190,7 @@ impl Site {
             env.push(("SECURE_LOG_RPC_URL".to_owned(), url.clone()));
             env.push(("SECURE_LOG_RPC_TOKEN".to_owned(), token.clone()));
         }
+        env.retain(|(name, _)| self.heads || name != "SECURE_LOG_HEAD_FILE");
         env.retain(|(name, _)| !self.extra.iter().any(|(other, _)| other == name));
         env.extend(self.extra.iter().cloned());
         env

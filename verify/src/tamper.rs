@@ -2,21 +2,26 @@
 //! name. Two kinds of hand: one that edits what is on disk (`at_rest`), and one that recomputes everything that
 //! has no key (`forged`), which writes its rows through a store of its own, so that they are well-formed.
 //!
-//! What can not be found is asserted as well: the list is to be exact.
+//! What can not be found is asserted as well: the list (`limits`) is exact, which the `matrix` of every change shows.
 
 pub mod at_rest;
 pub mod forged;
+mod limits;
+pub mod matrix;
+mod mutants;
+mod state;
 
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use secure_log::note::VerifierKey;
+use secure_log::types::Detail;
 
 use crate::expect::{Expect as _, case, finding, kind, words};
 use crate::host::Stack;
 use crate::host::wit::{Event, Severity, Want};
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Line};
 use crate::site::Site;
 use crate::steps::{event, opened, origin, trust};
 
@@ -106,6 +111,11 @@ pub fn expect(stack: &Stack, site: &Site, pin: &str, expected: &str) -> Result<S
     let verdict = judge(stack, site, pin)?;
     ensure!(expected.split('|').any(|name| name == verdict.name), "must be {expected}, but: {}", verdict.words);
     Ok(verdict.words)
+}
+
+/// Whether a segment ends with this entry.
+fn is_seal(line: &Line) -> bool {
+    matches!(line.entry.event.detail, Some(Detail::SegmentSealed(_)))
 }
 
 /// Copies a directory of files, deeply.

@@ -210,7 +210,10 @@ impl<S: Store, E: Environment> Log<S, E> {
         if cached && let Some(stream) = self.streams.get_mut(id) {
             let advanced = stream.advance(&mut self.store);
             if let Err(error) = advanced {
-                self.streams.remove(id);
+                // A store that contradicts what is known here does not get this instance to forget it.
+                if !matches!(error, LogError::Tampered(_) | LogError::Rollback(_)) {
+                    self.streams.remove(id);
+                }
                 return Err(self.failed(error));
             }
             let erasures = self.streams.get_mut(id).map(|stream| std::mem::take(&mut stream.erasures));

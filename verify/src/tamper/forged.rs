@@ -13,7 +13,7 @@ use secure_log::store::Row;
 use secure_log::types::{Detail, Severity};
 use serde_json::json;
 
-use super::{Honest, STREAM, VICTIM, copy_dir, expect, judge};
+use super::{Honest, STREAM, VICTIM, copy_dir, expect, is_seal, judge};
 use crate::endpoint::{Endpoint, Server, TOKEN};
 use crate::expect::Expect as _;
 use crate::host::Stack;
@@ -164,7 +164,10 @@ fn write(
 }
 
 /// One call of the store's `append` over the wire.
-fn append(endpoint: &Endpoint, rows: &[Row]) -> Result<()> {
+///
+/// # Errors
+/// The store did not take them.
+pub(super) fn append(endpoint: &Endpoint, rows: &[Row]) -> Result<()> {
     let rows: Vec<_> = rows
         .iter()
         .map(|row| {
@@ -285,10 +288,6 @@ fn drop_tail(ledger: &mut Ledger) -> Result<()> {
     let seal = last_seal(ledger)?;
     ledger.lines.truncate(seal + 1);
     Ok(())
-}
-
-fn is_seal(line: &crate::ledger::Line) -> bool {
-    matches!(line.entry.event.detail, Some(Detail::SegmentSealed(_)))
 }
 
 fn last_seal(ledger: &Ledger) -> Result<usize> {
