@@ -19,6 +19,7 @@ mod console;
 mod evidence;
 mod export;
 mod failure;
+mod keys;
 mod read;
 mod seal;
 mod service;
@@ -76,6 +77,9 @@ fn dispatch(args: Args, log: &mut impl Service, console: &mut Console<'_>) -> Re
                     evidence::prove_consistency(common, (old, new), &out, log, console)
                 }
                 Command::Export(what) => export::export(common, &what, log, console),
+                Command::RotateKey(what) => keys::rotate(common, &what, log, console),
+                Command::RevokeKey(what) => keys::revoke(common, &what, log, console),
+                Command::AttestKey { attestation } => keys::attest(common, &attestation, log, console),
                 Command::CheckProof(_) | Command::Consistency(args::Consistency::Check { .. }) => Ok(()),
             }
         }

@@ -2,8 +2,8 @@
 
 use secure_log_bindings::import::log::{checkpoint, log};
 use secure_log_bindings::types::{
-    BatchResult, ConsistencyProof, Entry, Event, Head, InclusionProof, LogError, Report, SegmentId, SegmentInfo,
-    StreamInfo, Tier, Trust, Want,
+    AppendResult, BatchResult, ConsistencyProof, Entry, Event, Head, InclusionProof, LogError, Report, SegmentId,
+    SegmentInfo, StreamInfo, Tier, Trust, Want,
 };
 
 /// What the log answers.
@@ -28,6 +28,10 @@ pub trait Service {
     fn read_checkpoint(&mut self, stream: &str, size: Option<u64>) -> Answer<String>;
     fn verify(&mut self, stream: &str, trust: Trust) -> Answer<Report>;
     fn verifier_key(&mut self, identity: &str, stream: &str) -> Answer<String>;
+    fn attest_key(&mut self, identity: &str, stream: &str, attestation: Vec<u8>) -> Answer<AppendResult>;
+    fn rotate_key(&mut self, stream: &str, old: &str, new: &str, attestation: Option<Vec<u8>>) -> Answer<AppendResult>;
+    fn revoke_key(&mut self, stream: &str, identity: &str, vkey: &str, from: u64, reason: &str)
+    -> Answer<AppendResult>;
 }
 
 /// The log this component was composed with.
@@ -78,5 +82,21 @@ impl Service for Imported {
     }
     fn verifier_key(&mut self, identity: &str, stream: &str) -> Answer<String> {
         checkpoint::verifier_key(identity, stream)
+    }
+    fn attest_key(&mut self, identity: &str, stream: &str, attestation: Vec<u8>) -> Answer<AppendResult> {
+        checkpoint::attest_key(identity, stream, &attestation)
+    }
+    fn rotate_key(&mut self, stream: &str, old: &str, new: &str, attestation: Option<Vec<u8>>) -> Answer<AppendResult> {
+        checkpoint::rotate_key(stream, old, new, attestation.as_deref())
+    }
+    fn revoke_key(
+        &mut self,
+        stream: &str,
+        identity: &str,
+        vkey: &str,
+        from: u64,
+        reason: &str,
+    ) -> Answer<AppendResult> {
+        checkpoint::revoke_key(stream, identity, vkey, from, reason)
     }
 }
