@@ -141,6 +141,9 @@ pub enum Command {
     RotateKey(RotateKey),
     /// Take back an earlier key: its larger checkpoints count only if they are witnessed
     RevokeKey(RevokeKey),
+    /// Have checkpoints cosigned
+    #[command(subcommand)]
+    Witness(Witness),
     /// Log the attestation of the first key, --key, before any rotation: once
     AttestKey {
         /// File of at most 32 KiB, kept as it is
@@ -320,4 +323,25 @@ pub struct RevokeKey {
     /// Why, for people: at most 1 KiB
     #[arg(long, value_name = "TEXT")]
     pub reason: String,
+}
+
+#[derive(Subcommand)]
+pub enum Witness {
+    /// Submit a signed checkpoint to a witness and keep the cosignatures that verify
+    ///
+    /// Needs an artifact with a network: secure-log-cli-{file,sqlite}-online.wasm or secure-log-cli-remote.wasm.
+    Submit(Submit),
+}
+
+#[derive(clap::Args)]
+pub struct Submit {
+    /// Where the witness takes checkpoints, without /add-checkpoint: https://, or http:// to this machine
+    #[arg(long)]
+    pub url: String,
+    /// Only this segment; absent: the newest signed
+    #[arg(long)]
+    pub segment: Option<u64>,
+    /// Verifier key whose cosignatures count, may be repeated; absent: the witnesses of --policy
+    #[arg(long = "vkey", value_name = "VKEY")]
+    pub vkeys: Vec<String>,
 }

@@ -69,7 +69,7 @@ pub fn sign(
 }
 
 /// The first segment that is not signed. Signed ones come first, so it is found by doubling and halving.
-fn unsigned(stream: &str, log: &mut impl Service) -> Result<u64, Failure> {
+pub fn unsigned(stream: &str, log: &mut impl Service) -> Result<u64, Failure> {
     let mut signed = |number: u64| -> Result<bool, Failure> {
         Ok(log.list_segments(stream, number, 1)?.first().is_some_and(|info| info.signed))
     };

@@ -1,5 +1,7 @@
 //! The log as the commands see it: the functions of `wit/log.wit` that they use, by the same names.
 
+use secure_log::witness::Exchange;
+use secure_log_bindings::import::exchange::ImportedExchange;
 use secure_log_bindings::import::log::{checkpoint, log};
 use secure_log_bindings::types::{
     AppendResult, BatchResult, ConsistencyProof, Entry, Event, Head, InclusionProof, LogError, Report, SegmentId,
@@ -32,6 +34,9 @@ pub trait Service {
     fn rotate_key(&mut self, stream: &str, old: &str, new: &str, attestation: Option<Vec<u8>>) -> Answer<AppendResult>;
     fn revoke_key(&mut self, stream: &str, identity: &str, vkey: &str, from: u64, reason: &str)
     -> Answer<AppendResult>;
+    fn add_cosignature(&mut self, segment: SegmentId, lines: &[String], vkeys: &[String]) -> Answer<u32>;
+    /// The way to others; most artifacts have none, which it says when used.
+    fn exchange(&mut self) -> Box<dyn Exchange>;
 }
 
 /// The log this component was composed with.
@@ -98,5 +103,11 @@ impl Service for Imported {
         reason: &str,
     ) -> Answer<AppendResult> {
         checkpoint::revoke_key(stream, identity, vkey, from, reason)
+    }
+    fn add_cosignature(&mut self, segment: SegmentId, lines: &[String], vkeys: &[String]) -> Answer<u32> {
+        checkpoint::add_cosignature(&segment, lines, vkeys)
+    }
+    fn exchange(&mut self) -> Box<dyn Exchange> {
+        Box::new(ImportedExchange)
     }
 }

@@ -3,9 +3,11 @@
 #![allow(dead_code)]
 
 use std::ffi::OsString;
+use std::rc::Rc;
 
 use secure_log::signer::{Algorithm, PublicKey, SignerError};
 use secure_log::types::{NewEvent, StreamId, Tier};
+use secure_log::witness::{Exchange, ExchangeError, Response};
 use secure_log_bindings::convert::{self, each};
 use secure_log_bindings::types::{
     AppendResult, BatchResult, ConsistencyProof, Entry, Event, Head, InclusionProof, LogError, Report, SegmentId,
@@ -15,6 +17,9 @@ use secure_log_cli::{Answer, Console, Service, run};
 
 use crate::support::FixedKey;
 use crate::world::{Shared, TestLog, log};
+
+/// What a desk reaches: the whole URL and the body of a request to its answer.
+pub type Network = Rc<dyn Fn(&str, &[u8]) -> Result<Response, ExchangeError>>;
 
 type Refusal = secure_log::error::LogError;
 
@@ -26,6 +31,8 @@ pub struct Desk {
     pub key: FixedKey,
     /// The keystore's key `next`.
     pub next: FixedKey,
+    /// What others are reached by.
+    pub network: Network,
     /// Entries in an answer, at most.
     pub page: u32,
     /// Pages that are still given before the log fails.
@@ -47,7 +54,8 @@ impl Desk {
     pub fn over(store: &Shared) -> Desk {
         let key = FixedKey::log(Algorithm::Ed25519);
         let next = FixedKey::log(Algorithm::EcdsaP256);
-        Desk { store: store.clone(), log: log(store), key, next, page: u32::MAX, pages_left: u32::MAX }
+        let network: Network = Rc::new(|_, _| Err(ExchangeError::NotSent("nobody listens".into())));
+        Desk { store: store.clone(), log: log(store), key, next, network, page: u32::MAX, pages_left: u32::MAX }
     }
 
     /// Runs a command line; words are separated by a space.
@@ -159,5 +167,19 @@ impl Service for Desk {
     ) -> Answer<AppendResult> {
         let key = labelled(&self.key, &self.next, identity)?;
         Ok(self.log.revoke_key(&id(stream)?, key, vkey, from, reason)?.into())
+    }
+    fn add_cosignature(&mut self, segment: SegmentId, lines: &[String], vkeys: &[String]) -> Answer<u32> {
+        Ok(self.log.add_cosignature(&id(&segment.stream_id)?, segment.number, lines, vkeys)?)
+    }
+    fn exchange(&mut self) -> Box<dyn Exchange> {
+        Box::new(Wire(self.network.clone()))
+    }
+}
+
+struct Wire(Network);
+
+impl Exchange for Wire {
+    fn post(&mut self, url: &str, _: &str, body: &[u8], _: u32) -> Result<Response, ExchangeError> {
+        (self.0)(url, body)
     }
 }
