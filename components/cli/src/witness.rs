@@ -1,7 +1,7 @@
 //! `witness submit`: takes a signed checkpoint to a witness and keeps the cosignatures that verify.
 //!
 //! Not here: what is asked and what is believed ([`secure_log::witness::submit()`]), the request's way
-//! ([`Exchange`]).
+//! ([`secure_log::witness::Exchange`]).
 
 use secure_log::note::{Checkpoint, MAX_NOTE, Note, SignatureLine, VerifierKey, VerifierKeyKind};
 use secure_log::types::Digest;
