@@ -48,6 +48,7 @@ step "documentation" documentation
 step "components and composition" ./scripts/build-components.sh
 step "signature vectors in a guest" ./scripts/guest-tests.sh
 step "our witness before a public client" ./scripts/witness.sh
+step "the session of the documentation" ./scripts/session.sh
 step "tests of verify" in_verify test --release --quiet
 step "every stack under wasmtime" ./scripts/verify.sh --all
 

@@ -22,7 +22,9 @@ OURS = {
     "secure-log-store-file": ["secure-log", "secure-log-bindings"],
     "secure-log-store-sqlite": ["secure-log", "secure-log-bindings"],
     "secure-log-store-remote": ["secure-log", "secure-log-bindings", "secure-log-rpc"],
-    "secure-log-transport-http": ["secure-log-bindings", "secure-log-rpc"],  # rpc: envelope and transport's trait
+    # log: the exchange's trait; rpc: envelope and transport's trait
+    "secure-log-transport-http": ["secure-log", "secure-log-bindings", "secure-log-rpc"],
+    "secure-log-offline": ["secure-log", "secure-log-bindings"],
     "secure-log-rpc-server": ["secure-log", "secure-log-bindings", "secure-log-endpoint", "secure-log-rpc"],
     "secure-log-witness": ["secure-log", "secure-log-bindings", "secure-log-endpoint", "secure-log-keystore-import"],
     "secure-log-keystore-software": ["secure-log", "secure-log-bindings"],

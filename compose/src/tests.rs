@@ -12,13 +12,14 @@ use wit_parser::{LiftLowerAbi, ManglingAndAbi, Resolve};
 use crate::{Args, run};
 
 /// Part (file name without extension) and its world.
-const PARTS: [(&str, &str); 9] = [
+const PARTS: [(&str, &str); 10] = [
     ("secure_log_cli", "cli"),
     ("secure_log_core", "core"),
     ("secure_log_store_sqlite", "store-provider"),
     ("secure_log_store_file", "store-provider"),
     ("secure_log_store_remote", "store-remote"),
     ("secure_log_transport_http", "transport-http"),
+    ("secure_log_offline", "offline"),
     ("secure_log_keystore_software", "keystore-provider"),
     ("secure_log_rpc_server", "rpc-server"),
     ("secure_log_witness", "witness"),
@@ -152,6 +153,8 @@ fn every_graph_composes_and_fits_its_world() {
         "cli-file",
         "cli-sqlite",
         "cli-remote",
+        "cli-file-online",
+        "cli-sqlite-online",
     ];
     assert_eq!(yard.run(false).unwrap(), artifacts.len());
     assert_eq!(yard.run(false).unwrap(), artifacts.len(), "a second run over the same artifacts");
@@ -166,7 +169,7 @@ fn a_missing_part_names_the_command_that_builds_it_and_leaves_no_old_artifact() 
     fs::remove_file(yard.path("parts/secure_log_store_file.wasm")).unwrap();
     let error = yard.error("secure-log-file");
     assert!(error.contains("cargo build --release --target wasm32-wasip2 -p secure-log-store-file"), "{error}");
-    assert_eq!(yard.run(false).unwrap_err().to_string(), "6 composed, 3 failed");
+    assert_eq!(yard.run(false).unwrap_err().to_string(), "7 composed, 4 failed");
     assert!(!yard.path("dist/secure-log-file.wasm").exists());
     assert!(yard.path("dist/secure-log-sqlite.wasm").exists());
 }

@@ -1,5 +1,6 @@
 //! What providers export: one `Guest` implementation for each interface, over any value of its trait.
 
+pub mod exchange;
 pub mod keystore;
 pub mod log;
 pub mod store;

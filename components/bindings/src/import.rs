@@ -1,6 +1,7 @@
 //! The providers a component was composed with, as values of the domain's traits. Not trusted: what they
 //! answer is parsed here and checked by the log.
 
+pub mod exchange;
 pub mod exit;
 pub mod log;
 

@@ -19,9 +19,11 @@
 //! | [`export_store!`] | [`secure_log::store::Store`] | `secure-log:log/store` |
 //! | [`export_keystore!`] | [`secure_log::signer::Keystore`] | `keys:keystore/signer` |
 //! | `export_transport!` (feature `transport`) | `secure_log_rpc::Transport` | `secure-log:log/transport` |
+//! | [`export_exchange!`] | [`secure_log::witness::Exchange`] | `secure-log:log/exchange` |
 //! | [`export_log!`] | the three `Guest` traits of [`export::log`] | `encoder`, `log`, `checkpoint` |
 //!
-//! The other direction: [`import::ImportedStore`] is a `Store`, `import::ImportedTransport` a `Transport`, and
+//! The other direction: [`import::ImportedStore`] is a `Store`, `import::ImportedTransport` a `Transport`,
+//! [`import::exchange::ImportedExchange`] an `Exchange`, and
 //! [`import::log`] the log of a composed core.
 //! `keys:keystore/signer` is not imported here: an import of an interface that users of this crate export
 //! with its resource would stay in their components. The core imports it itself.

@@ -137,6 +137,19 @@ pub enum Command {
     },
     /// Publish the signed tree as static files (C2SP tlog-tiles); again: extends what is there
     Export(Export),
+    /// Hand the stream over from --key to another key: both sign an entry that says so
+    RotateKey(RotateKey),
+    /// Take back an earlier key: its larger checkpoints count only if they are witnessed
+    RevokeKey(RevokeKey),
+    /// Log the attestation of the first key, --key, before any rotation: once
+    AttestKey {
+        /// File of at most 32 KiB, kept as it is
+        #[arg(long, value_name = "FILE")]
+        attestation: PathBuf,
+    },
+    /// Have checkpoints cosigned
+    #[command(subcommand)]
+    Witness(Witness),
     /// Sign self-contained JSON records, and judge them: needs no log
     #[command(subcommand)]
     Record(Record),
@@ -291,6 +304,49 @@ pub struct Export {
     /// Payloads too, in payloads/: for those allowed to read them
     #[arg(long)]
     pub payloads: bool,
+}
+
+#[derive(clap::Args)]
+pub struct RotateKey {
+    /// Identity of the new key in the keystore
+    #[arg(long, value_name = "IDENTITY")]
+    pub to: String,
+    /// Attestation of the new key, a file of at most 32 KiB
+    #[arg(long, value_name = "FILE")]
+    pub attestation: Option<PathBuf>,
+}
+
+#[derive(clap::Args)]
+pub struct RevokeKey {
+    /// Verifier key to take back, one before the current key
+    pub vkey: String,
+    /// Its checkpoints of more entries than this count only if they are witnessed
+    #[arg(long, value_name = "SEQNO")]
+    pub from: u64,
+    /// Why, for people: at most 1 KiB
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+}
+
+#[derive(Subcommand)]
+pub enum Witness {
+    /// Submit a signed checkpoint to a witness and keep the cosignatures that verify
+    ///
+    /// Needs an artifact with a network: secure-log-cli-{file,sqlite}-online.wasm or secure-log-cli-remote.wasm.
+    Submit(Submit),
+}
+
+#[derive(clap::Args)]
+pub struct Submit {
+    /// Where the witness takes checkpoints, without /add-checkpoint: https://, or http:// to this machine
+    #[arg(long)]
+    pub url: String,
+    /// Only this segment; absent: the newest signed
+    #[arg(long)]
+    pub segment: Option<u64>,
+    /// Verifier key whose cosignatures count, may be repeated; absent: the witnesses of --policy
+    #[arg(long = "vkey", value_name = "VKEY")]
+    pub vkeys: Vec<String>,
 }
 
 #[derive(Subcommand)]

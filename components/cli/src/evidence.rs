@@ -71,7 +71,8 @@ fn with_extension(prefix: &Path, extension: &str) -> PathBuf {
     name.into()
 }
 
-fn path(hashes: &[Vec<u8>]) -> Result<Vec<Digest>, Failure> {
+/// Hashes as the log gives them.
+pub fn path(hashes: &[Vec<u8>]) -> Result<Vec<Digest>, Failure> {
     Ok(hashes.iter().map(|hash| Digest::try_from(hash.as_slice())).collect::<Result<_, _>>()?)
 }
 

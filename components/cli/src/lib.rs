@@ -1,4 +1,5 @@
-//! The command line of secure-log, as a component that exports `wasi:cli/run` and imports `log` and `checkpoint`.
+//! The command line of secure-log, as a component that exports `wasi:cli/run` and imports `log`, `checkpoint` and
+//! `exchange`.
 //!
 //! Not here: the log, stores and keys (they are composed in), the formats (`secure-log`). What is checked
 //! without a log (proof files, a published tree) is checked by the domain crate alone.
@@ -19,11 +20,13 @@ mod console;
 mod evidence;
 mod export;
 mod failure;
+mod keys;
 mod read;
 mod record;
 mod seal;
 mod service;
 mod show;
+mod witness;
 
 use std::ffi::OsString;
 
@@ -78,6 +81,10 @@ fn dispatch(args: Args, log: &mut impl Service, console: &mut Console<'_>) -> Re
                     evidence::prove_consistency(common, (old, new), &out, log, console)
                 }
                 Command::Export(what) => export::export(common, &what, log, console),
+                Command::RotateKey(what) => keys::rotate(common, &what, log, console),
+                Command::RevokeKey(what) => keys::revoke(common, &what, log, console),
+                Command::Witness(args::Witness::Submit(what)) => witness::submit(common, &what, log, console),
+                Command::AttestKey { attestation } => keys::attest(common, &attestation, log, console),
                 Command::CheckProof(_) | Command::Consistency(args::Consistency::Check { .. }) | Command::Record(_) => {
                     Ok(())
                 }

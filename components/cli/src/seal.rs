@@ -3,7 +3,9 @@
 use secure_log::error::FindingKind;
 use secure_log::note::{Checkpoint, Note, VerifierKey};
 use secure_log::types::hex;
-use secure_log_bindings::types::{Finding, LogError, Report, SegmentId, SegmentInfo, SeqnoRange, Signers, Trust};
+use secure_log_bindings::types::{
+    Finding, LogError, Report, RevokedKey, SegmentId, SegmentInfo, SeqnoRange, Signers, Trust,
+};
 use serde_json::{Value, json};
 
 use crate::args::{Common, Verify};
@@ -67,7 +69,7 @@ pub fn sign(
 }
 
 /// The first segment that is not signed. Signed ones come first, so it is found by doubling and halving.
-fn unsigned(stream: &str, log: &mut impl Service) -> Result<u64, Failure> {
+pub fn unsigned(stream: &str, log: &mut impl Service) -> Result<u64, Failure> {
     let mut signed = |number: u64| -> Result<bool, Failure> {
         Ok(log.list_segments(stream, number, 1)?.first().is_some_and(|info| info.signed))
     };
@@ -171,6 +173,16 @@ fn report_text(report: &Report) -> String {
     text += &range("open", &report.open_tail);
     for signer in &report.signers {
         text += &format!("\n  signer     {} to {} by {}", signer.first_seqno, signer.last_seqno, signer.vkey);
+        text += &signer.rotated_in.map(|seqno| format!(", rotated in by entry {seqno}")).unwrap_or_default();
+    }
+    if report.rotations > 0 {
+        let current = report.current_key.as_deref().unwrap_or("not decided yet");
+        text += &format!("\n  key        {current}, after {} rotation(s)", report.rotations);
+    }
+    for RevokedKey { vkey, from_seqno, seqno, discounted } in &report.revoked {
+        text += &format!(
+            "\n  revoked    {vkey} from {from_seqno} by entry {seqno}: {discounted} checkpoint(s) do not count"
+        );
     }
     text += &format!("\n  root       {}", hex(&report.root));
     text += if report.head_checked { "\n  head       compared" } else { "\n  head       none remembered" };
@@ -185,7 +197,17 @@ fn report_value(report: &Report) -> Value {
         .iter()
         .map(|signer| {
             let SeqnoRange { first, last } = SeqnoRange { first: signer.first_seqno, last: signer.last_seqno };
-            json!({ "vkey": signer.vkey, "first": first, "last": last, "checkpoints": signer.checkpoints })
+            json!({
+                "vkey": signer.vkey, "first": first, "last": last, "checkpoints": signer.checkpoints,
+                "rotated-in": signer.rotated_in,
+            })
+        })
+        .collect();
+    let revoked: Vec<Value> = report
+        .revoked
+        .iter()
+        .map(|RevokedKey { vkey, from_seqno, seqno, discounted }| {
+            json!({ "vkey": vkey, "from-seqno": from_seqno, "seqno": seqno, "discounted": discounted })
         })
         .collect();
     let finding = report.finding.as_ref().map(|finding| {
@@ -200,6 +222,7 @@ fn report_value(report: &Report) -> Value {
         "checkpoints": report.checkpoints, "cosignatures": report.cosignatures, "erased": report.erased,
         "root": hex(&report.root), "witnessed": range(&report.witnessed), "signed": range(&report.signed),
         "sealed": range(&report.sealed), "open": range(&report.open_tail), "signers": signers,
+        "rotations": report.rotations, "current-key": report.current_key, "revoked": revoked,
         "head-checked": report.head_checked, "notes": report.notes, "finding": finding,
     })
 }

@@ -1,10 +1,12 @@
 //! The log as the commands see it: the functions of `wit/log.wit` that they use, by the same names.
 
 use secure_log::signer::{Keystore as _, Signer, SignerError};
+use secure_log::witness::Exchange;
+use secure_log_bindings::import::exchange::ImportedExchange;
 use secure_log_bindings::import::log::{checkpoint, log};
 use secure_log_bindings::types::{
-    BatchResult, ConsistencyProof, Entry, Event, Head, InclusionProof, LogError, Report, SegmentId, SegmentInfo,
-    StreamInfo, Tier, Trust, Want,
+    AppendResult, BatchResult, ConsistencyProof, Entry, Event, Head, InclusionProof, LogError, Report, SegmentId,
+    SegmentInfo, StreamInfo, Tier, Trust, Want,
 };
 use secure_log_keystore_import::ImportedKeystore;
 
@@ -32,6 +34,13 @@ pub trait Service {
     fn verifier_key(&mut self, identity: &str, stream: &str) -> Answer<String>;
     /// A key of the keystore that the log signs with. Needs no open log.
     fn signer(&mut self, identity: &str) -> Result<Box<dyn Signer>, SignerError>;
+    fn attest_key(&mut self, identity: &str, stream: &str, attestation: Vec<u8>) -> Answer<AppendResult>;
+    fn rotate_key(&mut self, stream: &str, old: &str, new: &str, attestation: Option<Vec<u8>>) -> Answer<AppendResult>;
+    fn revoke_key(&mut self, stream: &str, identity: &str, vkey: &str, from: u64, reason: &str)
+    -> Answer<AppendResult>;
+    fn add_cosignature(&mut self, segment: SegmentId, lines: &[String], vkeys: &[String]) -> Answer<u32>;
+    /// The way to others; most artifacts have none, which it says when used.
+    fn exchange(&mut self) -> Box<dyn Exchange>;
 }
 
 /// The log this component was composed with.
@@ -85,5 +94,27 @@ impl Service for Imported {
     }
     fn signer(&mut self, identity: &str) -> Result<Box<dyn Signer>, SignerError> {
         Ok(Box::new(ImportedKeystore.get_key(identity)?))
+    }
+    fn attest_key(&mut self, identity: &str, stream: &str, attestation: Vec<u8>) -> Answer<AppendResult> {
+        checkpoint::attest_key(identity, stream, &attestation)
+    }
+    fn rotate_key(&mut self, stream: &str, old: &str, new: &str, attestation: Option<Vec<u8>>) -> Answer<AppendResult> {
+        checkpoint::rotate_key(stream, old, new, attestation.as_deref())
+    }
+    fn revoke_key(
+        &mut self,
+        stream: &str,
+        identity: &str,
+        vkey: &str,
+        from: u64,
+        reason: &str,
+    ) -> Answer<AppendResult> {
+        checkpoint::revoke_key(stream, identity, vkey, from, reason)
+    }
+    fn add_cosignature(&mut self, segment: SegmentId, lines: &[String], vkeys: &[String]) -> Answer<u32> {
+        checkpoint::add_cosignature(&segment, lines, vkeys)
+    }
+    fn exchange(&mut self) -> Box<dyn Exchange> {
+        Box::new(ImportedExchange)
     }
 }

@@ -21,6 +21,7 @@
 //! | 200 | cosigned | one line |
 
 mod evidence;
+mod exchange;
 mod request;
 mod state;
 mod submit;
@@ -39,6 +40,7 @@ use crate::store::{Store, StoreError};
 use crate::types::{MAX_INT, quote};
 
 pub use evidence::{Evidence, Verdict, convict};
+pub use exchange::{Exchange, ExchangeError};
 pub use request::{ADD_CHECKPOINT, AddCheckpoint, MAX_PROOF, MAX_REQUEST, SIZE_TYPE};
 pub use state::OriginHash;
 use state::{Cosigned, Part, Place};

@@ -69,9 +69,7 @@ pub fn of_error(error: &ErrorCode) -> TransportError {
         | E::HttpRequestUriInvalid
         | E::HttpRequestUriTooLong
         | E::HttpRequestHeaderSectionSize(_)
-        | E::HttpRequestHeaderSize(_) => {
-            TransportError::Invalid(format!("SECURE_LOG_RPC_URL: the host does not send this request: {why}"))
-        }
+        | E::HttpRequestHeaderSize(_) => TransportError::Invalid(format!("the host does not send this request: {why}")),
         _ => TransportError::Lost(format!("no answer from the endpoint: {why}")),
     }
 }

@@ -3,18 +3,23 @@
 #![allow(dead_code)]
 
 use std::ffi::OsString;
+use std::rc::Rc;
 
 use secure_log::signer::{Algorithm, PublicKey, Signer, SignerError};
 use secure_log::types::{NewEvent, StreamId, Tier};
+use secure_log::witness::{Exchange, ExchangeError, Response};
 use secure_log_bindings::convert::{self, each};
 use secure_log_bindings::types::{
-    BatchResult, ConsistencyProof, Entry, Event, Head, InclusionProof, LogError, Report, SegmentId, SegmentInfo,
-    StreamInfo, Trust, Want,
+    AppendResult, BatchResult, ConsistencyProof, Entry, Event, Head, InclusionProof, LogError, Report, SegmentId,
+    SegmentInfo, StreamInfo, Trust, Want,
 };
 use secure_log_cli::{Answer, Console, Service, run};
 
 use crate::support::FixedKey;
 use crate::world::{Shared, TestLog, log};
+
+/// What a desk reaches: the whole URL and the body of a request to its answer.
+pub type Network = Rc<dyn Fn(&str, &[u8]) -> Result<Response, ExchangeError>>;
 
 type Refusal = secure_log::error::LogError;
 
@@ -24,6 +29,10 @@ pub struct Desk {
     pub log: TestLog,
     /// The keystore's key `audit`.
     pub key: FixedKey,
+    /// The keystore's key `next`.
+    pub next: FixedKey,
+    /// What others are reached by.
+    pub network: Network,
     /// Entries in an answer, at most.
     pub page: u32,
     /// Pages that are still given before the log fails.
@@ -44,7 +53,9 @@ impl Desk {
 
     pub fn over(store: &Shared) -> Desk {
         let key = FixedKey::log(Algorithm::Ed25519);
-        Desk { store: store.clone(), log: log(store), key, page: u32::MAX, pages_left: u32::MAX }
+        let next = FixedKey::log(Algorithm::EcdsaP256);
+        let network: Network = Rc::new(|_, _| Err(ExchangeError::NotSent("nobody listens".into())));
+        Desk { store: store.clone(), log: log(store), key, next, network, page: u32::MAX, pages_left: u32::MAX }
     }
 
     /// Runs a command line; words are separated by a space.
@@ -68,12 +79,14 @@ impl Desk {
         assert_eq!(said.status, 0, "{line}: {}{}", said.out, said.err);
         said.out
     }
+}
 
-    fn identity(&self, name: &str) -> Result<&FixedKey, Refusal> {
-        match name {
-            "audit" => Ok(&self.key),
-            other => Err(SignerError::KeyNotFound(other.into()).into()),
-        }
+/// The key of this label, of the two that the keystore has.
+fn labelled<'k>(audit: &'k FixedKey, next: &'k FixedKey, label: &str) -> Result<&'k FixedKey, Refusal> {
+    match label {
+        "audit" => Ok(audit),
+        "next" => Ok(next),
+        other => Err(SignerError::KeyNotFound(other.into()).into()),
     }
 }
 
@@ -82,6 +95,13 @@ fn id(stream: &str) -> Result<StreamId, LogError> {
 }
 
 impl Service for Desk {
+    fn signer(&mut self, identity: &str) -> Result<Box<dyn Signer>, SignerError> {
+        match Algorithm::from_name(identity) {
+            Some(algorithm) => Ok(Box::new(FixedKey::log(algorithm))),
+            None if identity == "audit" => Ok(Box::new(FixedKey::log(self.key.algorithm()))),
+            None => Err(SignerError::KeyNotFound(identity.into())),
+        }
+    }
     /// The log of a desk is open.
     fn open(&mut self, _: &str) -> Answer<()> {
         Ok(())
@@ -122,25 +142,51 @@ impl Service for Desk {
         Ok(self.log.build_consistency_proof(&id(stream)?, old, new)?.into())
     }
     fn sign_segment(&mut self, identity: &str, segment: SegmentId) -> Answer<String> {
-        self.identity(identity)?;
-        Ok(self.log.sign_segment(&self.key, &id(&segment.stream_id)?, segment.number)?.note)
+        let key = labelled(&self.key, &self.next, identity)?;
+        Ok(self.log.sign_segment(key, &id(&segment.stream_id)?, segment.number)?.note)
     }
     fn read_checkpoint(&mut self, stream: &str, size: Option<u64>) -> Answer<String> {
         Ok(self.log.read_checkpoint(&id(stream)?, size)?)
     }
     fn verify(&mut self, stream: &str, trust: Trust) -> Answer<Report> {
-        let trust = convert::trust(trust, |identity| Ok(PublicKey::of_signer(self.identity(identity)?)?))?;
+        let public = |label: &str| Ok(PublicKey::of_signer(labelled(&self.key, &self.next, label)?)?);
+        let trust = convert::trust(trust, public)?;
         Ok(self.log.verify(&id(stream)?, &trust)?.into())
     }
     fn verifier_key(&mut self, identity: &str, stream: &str) -> Answer<String> {
-        self.identity(identity)?;
-        Ok(self.log.verifier_key(&self.key, &id(stream)?)?)
+        Ok(self.log.verifier_key(labelled(&self.key, &self.next, identity)?, &id(stream)?)?)
     }
-    fn signer(&mut self, identity: &str) -> Result<Box<dyn Signer>, SignerError> {
-        match Algorithm::from_name(identity) {
-            Some(algorithm) => Ok(Box::new(FixedKey::log(algorithm))),
-            None if identity == "audit" => Ok(Box::new(FixedKey::log(self.key.algorithm()))),
-            None => Err(SignerError::KeyNotFound(identity.into())),
-        }
+    fn attest_key(&mut self, identity: &str, stream: &str, attestation: Vec<u8>) -> Answer<AppendResult> {
+        let key = labelled(&self.key, &self.next, identity)?;
+        Ok(self.log.attest_key(key, &id(stream)?, &attestation)?.into())
+    }
+    fn rotate_key(&mut self, stream: &str, old: &str, new: &str, attestation: Option<Vec<u8>>) -> Answer<AppendResult> {
+        let [old, new] = [labelled(&self.key, &self.next, old)?, labelled(&self.key, &self.next, new)?];
+        Ok(self.log.rotate_key(&id(stream)?, old, new, attestation.as_deref())?.into())
+    }
+    fn revoke_key(
+        &mut self,
+        stream: &str,
+        identity: &str,
+        vkey: &str,
+        from: u64,
+        reason: &str,
+    ) -> Answer<AppendResult> {
+        let key = labelled(&self.key, &self.next, identity)?;
+        Ok(self.log.revoke_key(&id(stream)?, key, vkey, from, reason)?.into())
+    }
+    fn add_cosignature(&mut self, segment: SegmentId, lines: &[String], vkeys: &[String]) -> Answer<u32> {
+        Ok(self.log.add_cosignature(&id(&segment.stream_id)?, segment.number, lines, vkeys)?)
+    }
+    fn exchange(&mut self) -> Box<dyn Exchange> {
+        Box::new(Wire(self.network.clone()))
+    }
+}
+
+struct Wire(Network);
+
+impl Exchange for Wire {
+    fn post(&mut self, url: &str, _: &str, body: &[u8], _: u32) -> Result<Response, ExchangeError> {
+        (self.0)(url, body)
     }
 }

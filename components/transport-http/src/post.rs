@@ -1,8 +1,8 @@
 //! One POST over `wasi:http`.
 
+use secure_log::witness::Response;
+use secure_log_rpc::TransportError;
 use secure_log_rpc::body::{BodyError, Deadline, read, write};
-use secure_log_rpc::http::CONTENT_TYPE;
-use secure_log_rpc::{MAX_BODY, TransportError};
 use wasip2::http::outgoing_handler::handle;
 use wasip2::http::types::{Fields, IncomingResponse, Method, OutgoingBody, OutgoingRequest, RequestOptions, Scheme};
 use zeroize::Zeroize;
@@ -20,14 +20,30 @@ const BETWEEN_BYTES: u64 = 10 * SECOND;
 /// All of it, in seconds.
 const TOTAL_SECONDS: u64 = 40;
 
-/// Posts `body` and returns status and body of the answer, whatever the status; a body that is no result and
-/// longer than a reason is left out. Redirects are not followed.
+/// What is posted, besides where.
+pub struct Request<'a> {
+    /// Media type of `body`.
+    pub content_type: &'a str,
+    /// Media types that are wanted in return.
+    pub accept: &'a str,
+    /// Bearer token.
+    pub token: Option<&'a str>,
+    /// As it is sent.
+    pub body: &'a [u8],
+    /// Bytes of a result, at most.
+    pub limit: usize,
+}
+
+/// Posts and returns the answer, whatever its status; a body that is no result and longer than a reason is left
+/// out. Redirects are not followed.
 ///
 /// # Errors
-/// `NotSent` only if no connection came about; `Lost` from then on unless the endpoint answered.
-pub fn post(endpoint: &Endpoint, token: Option<&str>, body: &[u8]) -> Result<(u16, Vec<u8>), TransportError> {
+/// `NotSent` only if no connection came about; `Lost` from then on unless the endpoint answered; `Invalid` if the
+/// host does not send such a request, without a word about where the URL came from.
+pub fn post(endpoint: &Endpoint, request: &Request<'_>) -> Result<Response, TransportError> {
     let deadline = Deadline::in_seconds(TOTAL_SECONDS);
-    let request = head(endpoint, token, body.len())?;
+    let Request { body, limit, .. } = *request;
+    let request = head(endpoint, request)?;
     let outgoing = request.body().map_err(|()| unfit())?;
     // The request leaves before its body is written: the host takes 4,096 bytes at most before that.
     let answer = handle(request, Some(timeouts())).map_err(|error| of_error(&error))?;
@@ -41,20 +57,20 @@ pub fn post(endpoint: &Endpoint, token: Option<&str>, body: &[u8]) -> Result<(u1
     }
     let lost = || TransportError::Lost("no answer from the endpoint".into());
     let response = answer.get().and_then(Result::ok).ok_or_else(lost)?.map_err(|error| of_error(&error))?;
-    receive(response, deadline)
+    receive(response, limit, deadline)
 }
 
 fn unfit() -> TransportError {
-    TransportError::Invalid("SECURE_LOG_RPC_URL: the host takes no such request".into())
+    TransportError::Invalid("the host takes no such request".into())
 }
 
-fn head(endpoint: &Endpoint, token: Option<&str>, length: usize) -> Result<OutgoingRequest, TransportError> {
+fn head(endpoint: &Endpoint, request: &Request<'_>) -> Result<OutgoingRequest, TransportError> {
     let mut headers = vec![
-        ("content-type".to_owned(), CONTENT_TYPE.as_bytes().to_vec()),
-        ("accept".to_owned(), CONTENT_TYPE.as_bytes().to_vec()),
-        ("content-length".to_owned(), length.to_string().into_bytes()),
+        ("content-type".to_owned(), request.content_type.as_bytes().to_vec()),
+        ("accept".to_owned(), request.accept.as_bytes().to_vec()),
+        ("content-length".to_owned(), request.body.len().to_string().into_bytes()),
     ];
-    if let Some(token) = token {
+    if let Some(token) = request.token {
         headers.push(("authorization".to_owned(), format!("Bearer {token}").into_bytes()));
     }
     let fields = Fields::from_list(&headers);
@@ -85,21 +101,28 @@ fn send(outgoing: OutgoingBody, body: &[u8], deadline: Deadline) -> Result<(), B
     OutgoingBody::finish(outgoing, None).map_err(|_| BodyError::Broken)
 }
 
-fn receive(response: IncomingResponse, deadline: Deadline) -> Result<(u16, Vec<u8>), TransportError> {
-    let lost = |why: &str| Err(TransportError::Lost(why.into()));
+fn receive(response: IncomingResponse, limit: usize, deadline: Deadline) -> Result<Response, TransportError> {
+    let lost = |why: String| Err(TransportError::Lost(why));
     let status = response.status();
     let ok = (200..=299).contains(&status);
-    let cap = if ok { MAX_BODY } else { MAX_REASON };
+    let cap = if ok { limit } else { MAX_REASON.min(limit) };
+    let content_type = media_type(&response);
     let incoming = response.consume().ok();
     let body = match incoming.as_ref().and_then(|incoming| incoming.stream().ok()) {
         Some(stream) => read(&stream, cap, deadline),
         None => Err(BodyError::Broken),
     };
     match body {
-        Ok(body) => Ok((status, body)),
-        Err(_) if !ok => Ok((status, Vec::new())),
-        Err(BodyError::TooLong) => lost("the answer is longer than 8 MiB"),
-        Err(BodyError::Late) => lost("the answer did not arrive in time"),
-        Err(BodyError::Broken) => lost("the answer broke off"),
+        Ok(body) => Ok(Response { status, content_type, body }),
+        Err(_) if !ok => Ok(Response { status, content_type, body: Vec::new() }),
+        Err(BodyError::TooLong) => lost(format!("the answer is longer than {limit} bytes")),
+        Err(BodyError::Late) => lost("the answer did not arrive in time".into()),
+        Err(BodyError::Broken) => lost("the answer broke off".into()),
     }
+}
+
+/// The header's value, if there is one of visible ASCII.
+fn media_type(response: &IncomingResponse) -> Option<String> {
+    let value = response.headers().get("content-type").into_iter().next()?;
+    String::from_utf8(value).ok().filter(|text| text.bytes().all(|byte| (b' '..=b'~').contains(&byte)))
 }

@@ -1,0 +1,71 @@
+//! `rotate-key`, `revoke-key`, `attest-key`: the life of a stream's key, as entries of the stream.
+
+use std::path::Path;
+
+use secure_log::types::MAX_ATTESTATION;
+use secure_log_bindings::types::{AppendResult, LogError};
+use serde_json::json;
+
+use crate::args::{Common, RevokeKey, RotateKey, file};
+use crate::console::Console;
+use crate::failure::Failure;
+use crate::service::Service;
+
+/// Hands the stream over from `--key` to another key; both sign.
+pub fn rotate(
+    common: &Common,
+    what: &RotateKey,
+    log: &mut impl Service,
+    console: &mut Console<'_>,
+) -> Result<(), Failure> {
+    let (stream, old, new) = (common.stream()?, common.key()?, what.to.as_str());
+    let attestation = what.attestation.as_deref().map(attestation).transpose()?;
+    let named =
+        |error: LogError| Failure::from(error).after(&format!("rotation of {stream} from key {old} to {new}: "));
+    let AppendResult { seqno, .. } = log.rotate_key(stream, old, new, attestation).map_err(named)?;
+    // The entry is durable: what fails from here on does not undo it.
+    let done =
+        |error: LogError| Failure::from(error).after(&format!("entry {seqno} of {stream} is the rotation, but "));
+    let vkey = log.verifier_key(new, stream).map_err(done)?;
+    let text = || {
+        format!(
+            "entry {seqno} of {stream}: key {new} signs from here on, {vkey}\npolicies stay: they pin the first key"
+        )
+    };
+    console.say(text, || json!({ "stream": stream, "seqno": seqno, "old-key": old, "key": new, "vkey": vkey }))
+}
+
+/// Takes back a key before the current one, which is `--key` and signs.
+pub fn revoke(
+    common: &Common,
+    what: &RevokeKey,
+    log: &mut impl Service,
+    console: &mut Console<'_>,
+) -> Result<(), Failure> {
+    let (stream, key) = (common.stream()?, common.key()?);
+    let RevokeKey { vkey, from, reason } = what;
+    let named = |error: LogError| Failure::from(error).after(&format!("revocation of {vkey} in {stream}, key {key}: "));
+    let AppendResult { seqno, .. } = log.revoke_key(stream, key, vkey, *from, reason).map_err(named)?;
+    let text = || {
+        format!(
+            "entry {seqno} of {stream}: checkpoints of more than {from} entries by {vkey} count only if they are witnessed"
+        )
+    };
+    let value = || json!({ "stream": stream, "seqno": seqno, "key": key, "revoked": vkey, "from-seqno": from, "reason": reason });
+    console.say(text, value)
+}
+
+/// Logs the attestation of the first key, which is `--key` and signs.
+pub fn attest(common: &Common, path: &Path, log: &mut impl Service, console: &mut Console<'_>) -> Result<(), Failure> {
+    let (stream, key) = (common.stream()?, common.key()?);
+    let attestation = attestation(path)?;
+    let length = attestation.len();
+    let named = |error: LogError| Failure::from(error).after(&format!("attestation of key {key} in {stream}: "));
+    let AppendResult { seqno, .. } = log.attest_key(key, stream, attestation).map_err(named)?;
+    let text = || format!("entry {seqno} of {stream}: {length} bytes of attestation for key {key}");
+    console.say(text, || json!({ "stream": stream, "seqno": seqno, "key": key, "length": length }))
+}
+
+fn attestation(path: &Path) -> Result<Vec<u8>, Failure> {
+    file(path, MAX_ATTESTATION)
+}

@@ -1,0 +1,97 @@
+//! The life of a key from the command line: attested, handed over, taken back; and what `verify` says of it.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod desk;
+#[path = "../../log/tests/support/mod.rs"]
+mod support;
+#[path = "../../log/tests/support/world.rs"]
+mod world;
+
+use std::fs;
+use std::path::Path;
+
+use desk::Desk;
+use secure_log_cli::{FINDING, USAGE};
+use serde_json::{Value, json};
+use support::ORIGIN;
+
+fn parsed(line: &str) -> Value {
+    serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
+}
+
+/// A log of one signed segment, entries 0 to 2, and the policy that pins its first key.
+fn signed(folder: &Path) -> (Desk, String) {
+    let mut desk = Desk::new();
+    let policy = folder.join("policy").display().to_string();
+    fs::write(&policy, desk.good("keygen --as-policy")).unwrap();
+    ["append one", "seal", "sign"].iter().for_each(|line| drop(desk.good(line)));
+    (desk, policy)
+}
+
+#[test]
+fn a_key_is_handed_over_and_taken_back_under_one_pin() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut desk, policy) = signed(folder.path());
+    let [old, new] = [desk.key.vkey(ORIGIN).to_string(), desk.next.vkey(ORIGIN).to_string()];
+    let attested = folder.path().join("attestation").display().to_string();
+    fs::write(&attested, b"quote of a device").unwrap();
+
+    assert_eq!(
+        desk.good(&format!("attest-key --attestation {attested}")).split(':').next(),
+        Some("entry 3 of payments")
+    );
+    ["seal", "sign"].iter().for_each(|line| drop(desk.good(line)));
+    let said = parsed(&desk.good(&format!("--json rotate-key --to next --attestation {attested}")));
+    assert_eq!((&said["seqno"], &said["vkey"]), (&json!(5), &json!(new)));
+    ["append two", "seal", "sign --key next"].iter().for_each(|line| drop(desk.good(line)));
+    let said = desk.good(&format!("verify --policy {policy}"));
+    assert!(said.starts_with("WHOLE") && said.contains(&format!("{new}, rotated in by entry 5")), "{said}");
+    assert!(said.contains(&format!("key        {new}, after 1 rotation(s)")), "{said}");
+
+    let said = desk.good(&format!("revoke-key {old} --from 2 --reason lost --key next"));
+    assert!(said.starts_with("entry 8 of payments: ") && said.contains(&old), "{said}");
+    ["seal", "sign --key next"].iter().for_each(|line| drop(desk.good(line)));
+    let report = parsed(&desk.good(&format!("--json verify --policy {policy}")));
+    assert_eq!(
+        (&report["whole"], &report["rotations"], &report["current-key"]),
+        (&json!(true), &json!(1), &json!(new))
+    );
+    assert_eq!(report["revoked"], json!([{ "vkey": old, "from-seqno": 2, "seqno": 8, "discounted": 2 }]));
+    let text = desk.good(&format!("verify --policy {policy}"));
+    assert!(text.contains(&format!("revoked    {old} from 2 by entry 8: 2 checkpoint(s) do not count")), "{text}");
+    let signers: Vec<&Value> = report["signers"].as_array().unwrap().iter().map(|key| &key["rotated-in"]).collect();
+    assert_eq!(signers.last(), Some(&&json!(5)), "{report}");
+}
+
+#[test]
+fn what_the_life_of_a_key_forbids_is_told_and_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut desk, policy) = signed(folder.path());
+    let [old, new] = [desk.key.vkey(ORIGIN).to_string(), desk.next.vkey(ORIGIN).to_string()];
+    let large = folder.path().join("large").display().to_string();
+    fs::write(&large, vec![0; 32 * 1024 + 1]).unwrap();
+    for (line, status, why) in [
+        ("rotate-key", USAGE, "--to"),
+        ("rotate-key --to stranger", USAGE, "stranger"),
+        ("rotate-key --to audit", USAGE, "audit"),
+        ("rotate-key --to audit --key next", FINDING, "key next"),
+        (&format!("rotate-key --to next --attestation {large}"), USAGE, "32769 bytes"),
+        (&format!("attest-key --attestation {large}"), USAGE, "32769 bytes"),
+        ("attest-key --attestation /no/such/file", USAGE, "/no/such/file"),
+        (&format!("revoke-key {old} --from 0 --reason x"), USAGE, old.as_str()),
+        (&format!("revoke-key {new} --from 0 --reason x"), USAGE, new.as_str()),
+        ("revoke-key nonsense --from 0 --reason x", USAGE, "nonsense"),
+        (&format!("revoke-key {old} --from 0"), USAGE, "--reason"),
+    ] {
+        let said = desk.run(line);
+        assert!(said.status == status && said.err.contains(why), "{line}: {} {}", said.status, said.err);
+    }
+    ["append two", "seal"].iter().for_each(|line| drop(desk.good(line)));
+    let said = desk.run("rotate-key --to next");
+    assert!(said.status == USAGE && said.err.contains("segment 1"), "{}", said.err);
+    desk.good("sign");
+    let report = parsed(&desk.good(&format!("--json verify --policy {policy}")));
+    assert_eq!((&report["entries"], &report["rotations"], &report["revoked"]), (&json!(5), &json!(0), &json!([])));
+    assert_eq!(report["current-key"], json!(old));
+}
