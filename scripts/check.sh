@@ -46,6 +46,7 @@ step "verifiers that are not ours" ./scripts/oracles.sh
 step "tests" cargo test --locked --workspace --quiet
 step "documentation" documentation
 step "components and composition" ./scripts/build-components.sh
+step "contract suites inside the graph" ./scripts/contract.sh
 step "signature vectors in a guest" ./scripts/guest-tests.sh
 step "our witness before a public client" ./scripts/witness.sh
 step "the session of the documentation" ./scripts/session.sh

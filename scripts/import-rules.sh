@@ -29,6 +29,7 @@ OURS = {
     "secure-log-witness": ["secure-log", "secure-log-bindings", "secure-log-endpoint", "secure-log-keystore-import"],
     "secure-log-keystore-software": ["secure-log", "secure-log-bindings"],
     "secure-log-cli": ["secure-log", "secure-log-bindings", "secure-log-keystore-import"],
+    "secure-log-contract": ["secure-log", "secure-log-bindings", "secure-log-keystore-import"],
     "secure-log-compose": [],
     "secure-log-verify": ["secure-log"],
 }

@@ -12,7 +12,8 @@ use wit_parser::{LiftLowerAbi, ManglingAndAbi, Resolve};
 use crate::{Args, run};
 
 /// Part (file name without extension) and its world.
-const PARTS: [(&str, &str); 10] = [
+const PARTS: [(&str, &str); 11] = [
+    ("secure_log_contract", "contract"),
     ("secure_log_cli", "cli"),
     ("secure_log_core", "core"),
     ("secure_log_store_sqlite", "store-provider"),
@@ -144,6 +145,9 @@ fn component(wit: &Path, extra: &str, world: &str) -> Vec<u8> {
 fn every_graph_composes_and_fits_its_world() {
     let yard = Yard::new();
     let artifacts = [
+        "contract-file",
+        "contract-sqlite",
+        "contract-remote",
         "sqlite",
         "file",
         "remote",
@@ -169,7 +173,7 @@ fn a_missing_part_names_the_command_that_builds_it_and_leaves_no_old_artifact() 
     fs::remove_file(yard.path("parts/secure_log_store_file.wasm")).unwrap();
     let error = yard.error("secure-log-file");
     assert!(error.contains("cargo build --release --target wasm32-wasip2 -p secure-log-store-file"), "{error}");
-    assert_eq!(yard.run(false).unwrap_err().to_string(), "7 composed, 4 failed");
+    assert_eq!(yard.run(false).unwrap_err().to_string(), "9 composed, 5 failed");
     assert!(!yard.path("dist/secure-log-file.wasm").exists());
     assert!(yard.path("dist/secure-log-sqlite.wasm").exists());
 }

@@ -173,7 +173,8 @@ impl std::error::Error for StoreError {}
 /// durable. An error other than `Conflict`, `Invalid` and `NotInitialised` may still have committed: the
 /// caller reads the row back.
 pub trait Store {
-    /// Opens. What `config` means is the provider's; empty is `Invalid`. Calling it again closes and reopens.
+    /// Opens. What `config` means is the provider's; empty is `Invalid`. Calling it again closes and reopens; when it
+    /// fails, the store is not initialised, whatever was open before.
     fn init(&mut self, config: &str) -> Result<(), StoreError>;
 
     /// All rows or none. Each row's index must be the next of its (kind, stream), counted through the

@@ -54,10 +54,10 @@ impl<T: Transport> RemoteStore<T> {
 
 impl<T: Transport> Store for RemoteStore<T> {
     fn init(&mut self, config: &str) -> Result<(), StoreError> {
+        self.state = State::New;
         if config.is_empty() {
             return Err(StoreError::Invalid("config is empty".into()));
         }
-        self.state = State::New;
         let spoken: String = self.client.repeat("init", &format!("[{}]", json_text(PROTOCOL)))?;
         if spoken != PROTOCOL {
             let why = format!("the endpoint speaks {}, not {PROTOCOL}", plain(&spoken));

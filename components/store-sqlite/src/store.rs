@@ -206,9 +206,9 @@ impl Open {
 
 impl Store for SqliteStore {
     fn init(&mut self, config: &str) -> Result<(), StoreError> {
-        let config = Config::parse(config)?;
         // Closed first: reopening with an owner's lock still held would fence ourselves.
         self.open = None;
+        let config = Config::parse(config)?;
         let database = open::open(&config, self.as_under_wasi || cfg!(target_os = "wasi"), self.times)?;
         let mode = match config {
             Config::Memory => None,

@@ -61,10 +61,10 @@ pub fn check_batch(rows: &[Row]) -> Result<(), StoreError> {
 
 impl Store for MemStore {
     fn init(&mut self, config: &str) -> Result<(), StoreError> {
-        if config.is_empty() {
+        self.open = !config.is_empty();
+        if !self.open {
             return Err(StoreError::Invalid("config is empty".into()));
         }
-        self.open = true;
         Ok(())
     }
 

@@ -27,6 +27,9 @@ pub(super) fn empty_config<H: Harness>(harness: &mut H) {
     assert_eq!(store.last(RowKind::Entry, &stream("a")), Err(StoreError::NotInitialised));
     store.init(&config).unwrap();
     put(&mut store, &plain_run("a", 0, 1));
+    // The same of a store that is open: a failed init never leaves it on what it had before.
+    assert!(matches!(store.init(""), Err(StoreError::Invalid(_))));
+    assert_eq!(store.last(RowKind::Entry, &stream("a")), Err(StoreError::NotInitialised));
 }
 
 pub(super) fn second_init<H: Harness>(harness: &mut H) {
