@@ -13,6 +13,7 @@ use serde_json::json;
 use crate::args::{Append, Common};
 use crate::console::Console;
 use crate::failure::Failure;
+use crate::producer::Producer;
 use crate::service::Service;
 
 /// Lines in one batch, at most.
@@ -32,10 +33,11 @@ pub fn append(
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
     let stream = common.stream()?;
-    let mut writer = Writer { stream, what, log, done: 0, skipped: what.from_line - 1, durable: None };
+    let producer = what.sign_as.as_deref().map(|identity| Producer::new(identity, stream, log)).transpose()?;
+    let mut writer = Writer { stream, what, log, producer, done: 0, skipped: what.from_line - 1, durable: None };
     if !what.texts.is_empty() {
-        let events = what.texts.iter().map(|text| writer.event(text.clone().into_bytes())).collect();
-        let first = writer.write(events).map_err(|failure| failure.after(&format!("{stream}: ")))?;
+        let texts = what.texts.iter().map(|text| text.clone().into_bytes()).collect();
+        let first = writer.write(texts).map_err(|failure| failure.after(&format!("{stream}: ")))?;
         return writer.tell(first, console);
     }
     match what.file.as_deref().filter(|path| path.as_os_str() != "-") {
@@ -53,6 +55,8 @@ struct Writer<'a, L> {
     stream: &'a str,
     what: &'a Append,
     log: &'a mut L,
+    /// Who signs the events, if anyone does.
+    producer: Option<Producer>,
     /// Lines of the input that are in the log or were skipped.
     done: u64,
     /// Lines to pass over.
@@ -62,8 +66,8 @@ struct Writer<'a, L> {
 }
 
 impl<L: Service> Writer<'_, L> {
-    fn event(&self, payload: Vec<u8>) -> Event {
-        Event {
+    fn event(&mut self, payload: Vec<u8>) -> Result<Event, Failure> {
+        let event = Event {
             event_type: self.what.event_type.clone(),
             severity: self.what.severity.into(),
             producer: self.what.producer.clone(),
@@ -72,6 +76,10 @@ impl<L: Service> Writer<'_, L> {
             salt: None,
             idempotency_key: None,
             author: None,
+        };
+        match &mut self.producer {
+            Some(producer) => producer.sign(event),
+            None => Ok(event),
         }
     }
 
@@ -160,14 +168,14 @@ impl<L: Service> Writer<'_, L> {
             return Ok(());
         }
         let count = lines.len() as u64;
-        let events = lines.into_iter().map(|line| self.event(line)).collect();
-        let first = self.write(events).map_err(|failure| self.left(name, failure))?;
+        let first = self.write(lines).map_err(|failure| self.left(name, failure))?;
         self.done += count;
         self.tell(first, console).map_err(|failure| self.left(name, failure))
     }
 
     /// Appends one batch; durable on return. Gives the first seqno.
-    fn write(&mut self, events: Vec<Event>) -> Result<u64, Failure> {
+    fn write(&mut self, payloads: Vec<Vec<u8>>) -> Result<u64, Failure> {
+        let events = payloads.into_iter().map(|payload| self.event(payload)).collect::<Result<Vec<_>, _>>()?;
         let batch = self.log.append_batch(self.stream, &events, Want::Synced)?;
         let (Some(first), Some(last)) = (batch.results.first(), batch.results.last()) else {
             return Err(Failure::CannotTell("the log answered nothing".into()));

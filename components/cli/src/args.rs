@@ -181,6 +181,9 @@ pub struct Append {
     /// Media type of the payloads
     #[arg(long, default_value = "text/plain")]
     pub encoding: String,
+    /// Identity of the producer's own key: signs each event before the log takes it
+    #[arg(long, env = "SECURE_LOG_SIGN_AS", value_name = "IDENTITY")]
+    pub sign_as: Option<String>,
 }
 
 /// RFC 5424.

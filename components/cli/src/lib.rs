@@ -21,6 +21,7 @@ mod evidence;
 mod export;
 mod failure;
 mod keys;
+mod producer;
 mod read;
 mod record;
 mod seal;

@@ -283,3 +283,25 @@ fn streams_are_listed_and_a_key_belongs_to_one() {
     let vkey = desk.good("vkey");
     assert_eq!(vkey.trim(), desk.key.vkey(support::ORIGIN).to_string());
 }
+
+#[test]
+fn events_signed_as_their_producer_satisfy_who_demands_it_and_others_do_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut desk = Desk::new();
+    let policy = folder.path().join("policy").display().to_string();
+    fs::write(&policy, desk.good("keygen --as-policy")).unwrap();
+    desk.good("append --sign-as audit one two");
+    let many: String = (0..50).map(|line| format!("line {line}\n")).collect();
+    assert_eq!(desk.feed("append --sign-as audit", many.as_bytes()).status, 0);
+    let vkey = desk.good("vkey").trim_end().to_owned();
+    let demanding = format!("verify --policy {policy} --require-author --author {vkey}");
+    let report = desk.good(&demanding);
+    assert!(report.starts_with("WHOLE"), "{report}");
+    let said = desk.run("append --sign-as nobody three");
+    assert_eq!(said.status, USAGE, "{}", said.err);
+    assert!(said.err.contains("nobody"), "{}", said.err);
+    desk.good("append three");
+    let said = desk.run(&demanding);
+    assert_eq!(said.status, FINDING, "{}", said.out);
+    assert!(said.out.contains("NOT WHOLE") && said.err.contains("author-wrong"), "{}{}", said.out, said.err);
+}
