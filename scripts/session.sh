@@ -4,6 +4,7 @@
 # asserted. Prints each command and what it says; the exit status is the verdict.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/env.sh
 root=$PWD
 
 fail() { echo "session: $*" >&2; exit 1; }
@@ -11,7 +12,7 @@ for artifact in cli-file cli-file-online witness; do
     [ -f "dist/secure-log-$artifact.wasm" ] || fail "no dist/secure-log-$artifact.wasm: run ./scripts/build-components.sh first"
 done
 ./scripts/oracles.sh
-home="${SECURE_LOG_ORACLES:-${XDG_CACHE_HOME:-$HOME/.cache}/secure-log/oracles}"
+home=$SECURE_LOG_ORACLES
 [ -x "$home/wasmtime" ] || fail "no wasmtime in $home"
 
 work=$(mktemp -d)
