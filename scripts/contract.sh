@@ -5,6 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/env.sh
+. scripts/serving.sh
 
 fail() { echo "contract: $*" >&2; exit 1; }
 for artifact in contract-file contract-sqlite contract-remote rpc-server rpc-server-file; do
@@ -55,15 +56,8 @@ for served in rpc-server rpc-server-file; do
         "$wasmtime" serve -S cli --allow-precompiled --addr 127.0.0.1:0 --dir "$work/served::/data" --dir "$work/tokens::/tokens" \
             --env SECURE_LOG_STORE_CONFIG=/data/log --env SECURE_LOG_RPC_TOKENS=/tokens/tokens "$work/$served" > "$work/said" 2>&1 &
         server=$!
-        url=
-        for _ in $(seq 300); do
-            url=$(sed -n 's,^Serving HTTP on \(http://127\.0\.0\.1:[0-9]*/\).*,\1,p' "$work/said")
-            [ -z "$url" ] || break
-            kill -0 "$server" 2>/dev/null || fail "the endpoint ended: $(cat "$work/said")"
-            sleep 0.05
-        done
-        [ -n "$url" ] || fail "the endpoint does not serve: $(cat "$work/said")"
-        options=(-S http --env "SECURE_LOG_RPC_URL=$url" --env "SECURE_LOG_RPC_TOKEN=$token")
+        url=$(serving_at "$work/said" "$server") || fail "no endpoint"
+        options=(-S http --env "SECURE_LOG_RPC_URL=$url/" --env "SECURE_LOG_RPC_TOKEN=$token")
         suite contract-remote store-case "$number" handshake || fail "case $number; the endpoint said: $(cat "$work/said")"
         stop
         rm -rf "$work/served"

@@ -5,6 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/env.sh
+. scripts/serving.sh
 root=$PWD
 
 fail() { echo "session: $*" >&2; exit 1; }
@@ -66,16 +67,8 @@ wasmtime serve -S cli --addr 127.0.0.1:0 --dir witness/data::/data --dir witness
     --env SECURE_LOG_WITNESS_NAME=witness.example.org/w1 --env SECURE_LOG_WITNESS_IDENTITY=w1 \
     --env SECURE_LOG_WITNESS_LOGS=/conf/logs "$root/dist/secure-log-witness.wasm" > "$work/served" 2>&1 &
 server=$!
-port=
-for _ in $(seq 600); do
-    port=$(sed -n 's,^Serving HTTP on http://127\.0\.0\.1:\([0-9]*\)/.*,\1,p' "$work/served")
-    [ -z "$port" ] || break
-    kill -0 "$server" 2>/dev/null || fail "the witness ended: $(cat "$work/served")"
-    sleep 0.1
-done
-[ -n "$port" ] || fail "the witness does not serve: $(cat "$work/served")"
-url=http://127.0.0.1:$port
-exec 3<> "/dev/tcp/127.0.0.1/$port"
+url=$(serving_at "$work/served" "$server") || fail "no witness"
+exec 3<> "/dev/tcp/127.0.0.1/${url##*:}"
 printf 'GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n' >&3
 witness=$(tr -d '\r' <&3 | grep -Eo 'witness\.example\.org/w1\+[0-9a-f]{8}\+[A-Za-z0-9+/=]+') || fail "the witness does not show its key"
 exec 3<&-

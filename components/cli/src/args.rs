@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Parser, Subcommand};
 use secure_log::policy::{MAX_POLICY, Policy};
-use secure_log_bindings::types;
+use secure_log::types::Severity;
 
 use crate::failure::Failure;
 
@@ -173,7 +174,7 @@ pub struct Append {
     #[arg(long = "type", short = 't', default_value = "line", value_name = "TYPE")]
     pub event_type: String,
     /// Severity of each event
-    #[arg(long, default_value = "informational")]
+    #[arg(long, default_value = Severity::Informational.as_str(), value_parser = severity())]
     pub severity: Severity,
     /// Who says so
     #[arg(long, default_value = "secure-log-cli")]
@@ -186,32 +187,10 @@ pub struct Append {
     pub sign_as: Option<String>,
 }
 
-/// RFC 5424.
-#[derive(Clone, Copy, ValueEnum)]
-pub enum Severity {
-    Emergency,
-    Alert,
-    Critical,
-    Error,
-    Warning,
-    Notice,
-    Informational,
-    Debug,
-}
-
-impl From<Severity> for types::Severity {
-    fn from(severity: Severity) -> Self {
-        match severity {
-            Severity::Emergency => types::Severity::Emergency,
-            Severity::Alert => types::Severity::Alert,
-            Severity::Critical => types::Severity::Critical,
-            Severity::Error => types::Severity::Error,
-            Severity::Warning => types::Severity::Warning,
-            Severity::Notice => types::Severity::Notice,
-            Severity::Informational => types::Severity::Informational,
-            Severity::Debug => types::Severity::Debug,
-        }
-    }
+/// The names of RFC 5424's severities, and what they stand for.
+fn severity() -> impl TypedValueParser<Value = Severity> {
+    let names = PossibleValuesParser::new(Severity::ALL.map(Severity::as_str));
+    names.try_map(|name| Severity::ALL.into_iter().find(|severity| severity.as_str() == name).ok_or("unknown"))
 }
 
 #[derive(clap::Args)]

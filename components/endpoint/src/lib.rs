@@ -10,6 +10,32 @@ mod storage;
 pub use secure_log_rpc::body::BodyError;
 pub use storage::Storage;
 
+/// Exports `wasi:http/incoming-handler` from a component: each request is given to this function,
+/// `fn(&IncomingRequest, ResponseOutparam)`. The crate needs `wasip2` of its own.
+#[macro_export]
+macro_rules! export_endpoint {
+    ($handle:path) => {
+        #[cfg(target_arch = "wasm32")]
+        mod component {
+            //! The export. The macro's expansion is generated code.
+            #![allow(unsafe_code)]
+
+            use wasip2::exports::http::incoming_handler::Guest;
+            use wasip2::http::types::{IncomingRequest, ResponseOutparam};
+
+            struct Component;
+
+            impl Guest for Component {
+                fn handle(request: IncomingRequest, out: ResponseOutparam) {
+                    $handle(&request, out);
+                }
+            }
+
+            wasip2::http::proxy::export!(Component);
+        }
+    };
+}
+
 /// The text of a configuration file of at most `cap` bytes.
 ///
 /// # Errors

@@ -18,21 +18,4 @@
 pub mod gate;
 pub mod serve;
 
-#[cfg(target_arch = "wasm32")]
-mod component {
-    //! The export. The macro's expansion is generated code.
-    #![allow(unsafe_code)]
-
-    use wasip2::exports::http::incoming_handler::Guest;
-    use wasip2::http::types::{IncomingRequest, ResponseOutparam};
-
-    struct Component;
-
-    impl Guest for Component {
-        fn handle(request: IncomingRequest, out: ResponseOutparam) {
-            crate::serve::handle(&request, out);
-        }
-    }
-
-    wasip2::http::proxy::export!(Component);
-}
+secure_log_endpoint::export_endpoint!(crate::serve::handle);
