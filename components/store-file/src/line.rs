@@ -4,10 +4,10 @@
 //! {"kind":"log","format":"secure-log-file/1"}                                        the first line
 //! {"kind":"entry","stream":"app","seqno":1,"time":"2025-11-21T14:15:09.123456Z","type":"app.started",
 //!  "severity":"informational","producer":"billing-1","payload":"text","prev":b64,"session":b64,"length":4,
-//!  "commitment":b64,"salt":b64,"sum":hex}                                            an entry (one line)
-//! {"kind":"node1","stream":"app","index":0,"body":b64,"sum":hex}                     any other row
-//! {"kind":"erase","at":44,"length":519,"row":{"kind":"entry", ..,"sum":hex},"sum":hex}  an erase intent
-//! {"kind":"commit","n":0,"at":44,"rows":1,"tails":hex,"check":hex,"sum":hex}         closes an append
+//!  "commitment":b64,"salt":b64,"sum":b64}                                            an entry (one line)
+//! {"kind":"node1","stream":"app","index":0,"body":b64,"sum":b64}                     any other row
+//! {"kind":"erase","at":44,"length":519,"row":{"kind":"entry", ..,"sum":b64},"sum":b64}  an erase intent
+//! {"kind":"commit","n":0,"at":44,"rows":2,"tails":b64,"check":b64,"sum":b64}         closes an append
 //! ```
 //!
 //! An entry is rendered from its decoded body and the body is encoded again when it is read, so a field
@@ -22,9 +22,10 @@
 //! | `clock`, `boot`, `encoding`, `detail`, `key`, `author` | entry | left out when absent, zero, `application/octet-stream` |
 //! | `length`, `commitment` | entry | of the payload that was logged; left out when there was none |
 //! | `salt` | entry | first 16 bytes of the stored payload |
-//! | `sum` | all | XXH3-64 of the line up to here: finds damage, proves nothing |
+//! | `sum` | all | XXH3-64 of the line up to here: finds damage, proves nothing. This and the two below are 8 bytes, most significant first, in base64 without padding |
 //! | `at`, `length`, `row` | erase | where the line of the row stands, how long it is, and what it becomes |
 //! | `n`, `at` | commit | number of the append from 0; offset of its first line |
+//! | `rows` | commit | lines of the append before this one; left out when 1 |
 //! | `durable` | commit | everything before this offset was synced when the line was written; left out when equal to `at` |
 //! | `tails` | commit | sum modulo 2^64 over all (kind, stream) of XXH3-64(kind, stream, row count) |
 //! | `check` | commit | XXH3-64 over kind, stream, index and body of the append's rows; no payload, so that erasing keeps it |

@@ -94,7 +94,7 @@ fn ratio(batch: usize, rows: &[Row]) -> f64 {
     let place = Place::new();
     let mut store = place.open();
     for chunk in rows.chunks(batch) {
-        store.append(chunk, Want::Written).unwrap();
+        store.append(chunk, Want::Synced).unwrap();
     }
     assert_eq!(all(&mut store).unwrap(), rows);
     place.read().len() as f64 / rows.iter().map(Row::bytes).sum::<usize>() as f64
@@ -109,7 +109,8 @@ fn made(row: Row, boot: bool, encoding: bool) -> Row {
     Row { body: encode_entry(&entry).unwrap(), ..row }
 }
 
-/// An append of a single row pays for a commit line of its own; base64 adds a third to payloads that are no text.
+/// An append of a single row pays for a commit line of its own; base64 adds a third to payloads that are no text. Who
+/// appends such payloads one by one, and names a boot or their encoding, pays a little more.
 #[test]
 fn the_file_has_at_most_1_9_times_the_canonical_bytes_at_256_byte_payloads() {
     let text = |index: u64| format!("{:0>255}x", format!("user={index} action=\"login\" ok")).into_bytes();
@@ -118,14 +119,15 @@ fn the_file_has_at_most_1_9_times_the_canonical_bytes_at_256_byte_payloads() {
     let payloads: [(&str, Payload); 2] = [("text", &text), ("bytes", &bytes)];
     for (what, payload) in payloads {
         for (boot, encoding) in [(false, false), (true, false), (false, true), (true, true)] {
-            let rows = (0..1000).map(|index| made(entry_row("app", index, Some(&payload(index))), boot, encoding));
+            let rows = (0..200).map(|index| made(entry_row("app", index, Some(&payload(index))), boot, encoding));
             let rows: Vec<Row> = rows.collect();
-            for batch in [1, 100, 1000] {
+            for batch in [1, 100] {
                 let ratio = ratio(batch, &rows);
                 println!("{what}, batch {batch}, boot id {boot}, encoding named {encoding}: {ratio:.3}");
-                let most = match (what, batch, boot && encoding) {
-                    ("text", 1, true) => 1.93,
-                    ("bytes", 1, _) => 2.13,
+                let most = match (what, batch, boot, encoding) {
+                    ("bytes", 1, true, false) => 1.93,
+                    ("bytes", 1, false, true) => 1.96,
+                    ("bytes", 1, true, true) => 2.04,
                     _ => 1.9,
                 };
                 assert!(ratio <= most, "{what}, batch {batch}: {ratio}");

@@ -3,6 +3,8 @@
 
 mod common;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use common::{Place, all, put, row, run};
 use secure_log::contract::rows::{noise, plain, stream, usual_body};
 use secure_log::store::{Row, RowKind, Store, StoreError, Want};
@@ -167,15 +169,20 @@ fn what_is_not_ours_is_refused_and_left_alone() {
 
 /// A line as whoever can write the file makes it: its sum fits.
 fn forged(line: &str) -> Vec<u8> {
-    format!("{line},\"sum\":\"{:016x}\"}}\n", xxh3_64(line.as_bytes())).into_bytes()
+    format!("{line},\"sum\":\"{}\"}}\n", sum_text(xxh3_64(line.as_bytes()))).into_bytes()
 }
 
-/// The commit line that closes `rows` lines with this `check` behind the append that `last` closes.
-fn commit_after(last: &str, at: usize, rows: usize, check: u64) -> Vec<u8> {
+/// A checksum as lines have it.
+fn sum_text(sum: u64) -> String {
+    STANDARD_NO_PAD.encode(sum.to_be_bytes())
+}
+
+/// The commit line that closes one line with this `check` behind the append that `last` closes.
+fn commit_after(last: &str, at: usize, check: u64) -> Vec<u8> {
     let field = |name: &str| last.split_once(&format!("\"{name}\":")).unwrap().1.split([',', '}']).next().unwrap();
     let n: u64 = field("n").parse::<u64>().unwrap() + 1;
     let (tails, line) = (field("tails"), r#"{"kind":"commit","n""#);
-    forged(&format!(r#"{line}:{n},"at":{at},"rows":{rows},"tails":{tails},"check":"{check:016x}""#))
+    forged(&format!(r#"{line}:{n},"at":{at},"tails":{tails},"check":"{}""#, sum_text(check)))
 }
 
 #[test]
@@ -188,7 +195,7 @@ fn a_forged_index_behind_damage_makes_the_store_allocate_nothing() {
     let damaged = whole.replacen("event number 0", "Event number 0", 1);
     let last = whole.lines().last().unwrap();
     let body = r#"{"kind":"node1","stream":"app","index":1152921504606846976,"body":"AAAA""#;
-    let forged = [damaged.as_bytes(), &forged(body), &commit_after(last, whole.len(), 1, 0)].concat();
+    let forged = [damaged.as_bytes(), &forged(body), &commit_after(last, whole.len(), 0)].concat();
     place.write(&forged);
     place.drop_index();
     let mut store = place.open();
@@ -219,7 +226,7 @@ fn a_forged_intent_leaves_the_log_readable_and_unwritable() {
     check.update(&(bare.body.len() as u64).to_le_bytes());
     check.update(&bare.body);
     let text = String::from_utf8(whole.clone()).unwrap();
-    let commit = commit_after(text.lines().last().unwrap(), whole.len(), 1, check.digest());
+    let commit = commit_after(text.lines().last().unwrap(), whole.len(), check.digest());
     let forged = [&whole[..], &intent, &commit].concat();
     place.write(&forged);
     place.drop_index();

@@ -23,8 +23,8 @@ pub enum Parsed {
     Commit(Commit),
 }
 
-/// `,"sum":"0123456789abcdef"}`
-const SUM_LEN: usize = 26;
+/// `,"sum":"ABCDEFGHIJA"}`
+const SUM_LEN: usize = 21;
 
 /// Parses a line without its line feed. `known` saves an allocation when the stream is the expected one.
 /// Without `with_payload` the payload is checked by the line's sum only, and left out.
@@ -65,8 +65,7 @@ fn commit(c: &mut Cursor) -> Result<Commit, Why> {
     let n = c.uint()?;
     c.need(",\"at\":")?;
     let at = c.uint()?;
-    c.need(",\"rows\":")?;
-    let rows = c.uint()?;
+    let rows = if c.eat(",\"rows\":") { c.uint().and_then(|n| if n == 1 { Err("rows") } else { Ok(n) })? } else { 1 };
     let durable =
         if c.eat(",\"durable\":") { c.uint().and_then(|d| if d == at { Err("durable") } else { Ok(d) })? } else { at };
     c.need(",\"tails\":")?;

@@ -42,8 +42,10 @@ pub fn commit(out: &mut Vec<u8>, commit: &Commit) {
     write_uint(out, commit.n);
     literal(out, ",\"at\":");
     write_uint(out, commit.at);
-    literal(out, ",\"rows\":");
-    write_uint(out, commit.rows);
+    if commit.rows != 1 {
+        literal(out, ",\"rows\":");
+        write_uint(out, commit.rows);
+    }
     if commit.durable != commit.at {
         literal(out, ",\"durable\":");
         write_uint(out, commit.durable);

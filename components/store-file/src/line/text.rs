@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use memchr::memchr2;
 
 /// 9999-12-31T23:59:59.999999Z: later times stand as integers, RFC 3339 has four digits for the year.
@@ -75,22 +75,21 @@ pub fn write_uint(out: &mut Vec<u8>, value: u64) {
 
 /// A quoted base64 string, standard alphabet, padded.
 pub fn write_base64(out: &mut Vec<u8>, bytes: &[u8]) {
-    let start = out.len() + 1;
-    out.resize(start + bytes.len().div_ceil(3) * 4 + 1, b'"');
-    out[start - 1] = b'"';
-    let end = out.len() - 1;
-    // The slice has the exact length, so this cannot fail.
-    let written = STANDARD.encode_slice(bytes, &mut out[start..end]);
-    debug_assert_eq!(written.ok(), Some(end - start));
+    write_encoded(out, bytes, bytes.len().div_ceil(3) * 4, &STANDARD);
 }
 
-/// A quoted checksum, 16 lower-case hexadecimal digits.
+/// A quoted checksum: its 8 bytes, most significant first, in base64 without padding, 11 characters.
 pub fn write_sum(out: &mut Vec<u8>, sum: u64) {
-    out.push(b'"');
-    for byte in sum.to_be_bytes() {
-        out.extend_from_slice(&hex2(byte));
-    }
-    out.push(b'"');
+    write_encoded(out, &sum.to_be_bytes(), 11, &STANDARD_NO_PAD);
+}
+
+fn write_encoded(out: &mut Vec<u8>, bytes: &[u8], length: usize, engine: &impl base64::Engine) {
+    let start = out.len() + 1;
+    out.resize(start + length + 1, b'"');
+    out[start - 1] = b'"';
+    // The slice has the exact length, so this cannot fail.
+    let written = engine.encode_slice(bytes, &mut out[start..start + length]);
+    debug_assert_eq!(written.ok(), Some(length));
 }
 
 /// Microseconds since 1970 as a quoted RFC 3339 time in UTC, or as an integer when after [`MAX_TIME`].
@@ -242,9 +241,13 @@ impl<'a> Cursor<'a> {
 
     /// `N` bytes in base64.
     pub fn fixed<const N: usize>(&mut self) -> Result<[u8; N], Why> {
+        self.decoded(&STANDARD)
+    }
+
+    fn decoded<const N: usize>(&mut self, engine: &impl base64::Engine) -> Result<[u8; N], Why> {
         // decode_slice wants room for its estimate, which rounds up to whole groups.
         let mut room = [0; 48];
-        let found = STANDARD.decode_slice(self.quoted()?, &mut room).map_err(|_| "base64")?;
+        let found = engine.decode_slice(self.quoted()?, &mut room).map_err(|_| "base64")?;
         room.get(..found).and_then(|bytes| bytes.try_into().ok()).ok_or("base64 of another length")
     }
 
@@ -255,12 +258,7 @@ impl<'a> Cursor<'a> {
 
     /// A checksum.
     pub fn sum(&mut self) -> Result<u64, Why> {
-        let digits = self.quoted()?;
-        let canonical = digits.len() == 16 && digits.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-        if !canonical {
-            return Err("checksum");
-        }
-        u64::from_str_radix(digits, 16).map_err(|_| "checksum")
+        self.decoded(&STANDARD_NO_PAD).map(u64::from_be_bytes)
     }
 
     /// A time.
@@ -353,5 +351,12 @@ mod tests {
         write_base64(&mut out, &[0, 1, 2, 255]);
         assert_eq!(Cursor::new(&out).unwrap().fixed::<4>(), Ok([0, 1, 2, 255]));
         assert!(Cursor::new(&out).unwrap().fixed::<3>().is_err());
+        out.clear();
+        write_sum(&mut out, u64::MAX);
+        assert_eq!(out, b"\"//////////8\"");
+        assert_eq!(Cursor::new(&out).unwrap().sum(), Ok(u64::MAX));
+        for bad in ["\"//////////9\"", "\"//////////8=\"", "\"/////////w\"", "\"//////////\""] {
+            assert!(Cursor::new(bad.as_bytes()).unwrap().sum().is_err(), "{bad}");
+        }
     }
 }
