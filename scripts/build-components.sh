@@ -6,8 +6,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/env.sh
 
-# The parts are what the graphs name: `new secure-log:core` is crate secure-log-core.
-mapfile -t crates < <(sed -n 's/.*new \([a-z-]*\):\([a-z0-9-]*\).*/\1-\2/p' compose/*.wac | sort -u)
+# The parts are what the graphs name: `new secure-log:core` is crate secure-log-core (and `composed:..` another graph).
+mapfile -t crates < <(sed -n 's/.*new \(secure-log\):\([a-z0-9-]*\).*/\1-\2/p' compose/*.wac | sort -u)
 [ ${#crates[@]} -gt 0 ] || { echo "no component is named in compose/*.wac" >&2; exit 1; }
 echo "building ${#crates[@]} components: ${crates[*]}"
 cargo build --locked --release --target wasm32-wasip2 "${crates[@]/#/--package=}"

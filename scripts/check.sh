@@ -26,7 +26,7 @@ step() {
 in_verify() { CARGO_TARGET_DIR="$SECURE_LOG_VERIFY_TARGET_DIR" cargo "$1" --locked --manifest-path verify/Cargo.toml "${@:2}"; }
 
 # The crates that a graph names, as cargo arguments.
-components() { sed -n 's/.*new \([a-z-]*\):\([a-z0-9-]*\).*/--package=\1-\2/p' compose/*.wac | sort -u; }
+components() { sed -n 's/.*new \(secure-log\):\([a-z0-9-]*\).*/--package=\1-\2/p' compose/*.wac | sort -u; }
 
 formatting() { cargo fmt --all --check && (cd verify && cargo fmt --all --check); }
 shell_syntax() { local script; for script in scripts/*.sh .ci/run; do bash -n "$script" || return 1; done; sh -n scripts/secure-log && sh -n scripts/recompute-root.sh; }

@@ -47,6 +47,9 @@ struct Args {
     /// Also lay the parts out in this folder as `wac compose --deps-dir` expects them.
     #[arg(long, value_name = "FOLDER")]
     deps: Option<PathBuf>,
+    /// A component that exports keys:keystore/signer, in the place of keystore-pkcs11 over SoftHSM.
+    #[arg(long, value_name = "FILE", env = "KEYSTORE_SOFTHSM")]
+    keystore_softhsm: Option<PathBuf>,
     #[arg(long, env = "CARGO_TARGET_DIR", hide = true)]
     target_dir: Option<PathBuf>,
 }
@@ -70,7 +73,12 @@ fn main() -> ExitCode {
 /// written unless every part has the imports it is granted.
 fn run(args: &Args, bless: bool) -> Result<usize> {
     let target = args.target_dir.clone().unwrap_or_else(|| args.root.join("target"));
-    let mut parts = Parts::new(args.parts.clone().unwrap_or_else(|| target.join(parts::TARGET).join("release")));
+    let built = args.parts.clone().unwrap_or_else(|| target.join(parts::TARGET).join("release"));
+    let mut parts = Parts::new(built, args.root.join("compose"));
+    if let Some(file) = &args.keystore_softhsm {
+        parts.plug("secure-log-keystore-softhsm", file)?;
+        println!("plugged {} for secure-log-keystore-softhsm", file.display());
+    }
     let out = args.out.clone().unwrap_or_else(|| args.root.join("dist"));
     let contract = Contract::load(&args.root.join("wit"))?;
     fs::create_dir_all(&out).with_context(|| format!("creating {}", out.display()))?;
@@ -167,7 +175,7 @@ fn check_authority(path: &Path, parts: &Parts, bless: bool) -> Result<()> {
 
 /// Copies the parts to `<folder>/<namespace>/<name>.wasm`.
 fn lay_out(parts: &Parts, folder: &Path) -> Result<()> {
-    for (package, bytes) in parts.used() {
+    for (package, bytes) in parts.used().chain(parts.plugged()) {
         let file = folder.join(format!("{}.wasm", package.replace(':', "/")));
         if let Some(parent) = file.parent() {
             fs::create_dir_all(parent).with_context(|| format!("creating {}", parent.display()))?;

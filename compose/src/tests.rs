@@ -102,6 +102,7 @@ impl Yard {
             parts: Some(self.path("parts")),
             out: Some(self.path("dist")),
             deps: None,
+            keystore_softhsm: None,
             target_dir: None,
         }
     }
@@ -110,7 +111,7 @@ impl Yard {
     fn error(&self, graph: &str) -> String {
         let args = self.args(&[]);
         let contract = crate::Contract::load(&args.root.join("wit")).unwrap();
-        let mut parts = crate::Parts::new(self.path("parts"));
+        let mut parts = crate::Parts::new(self.path("parts"), self.path("compose"));
         match crate::compose(&self.path(&format!("compose/{graph}.wac")), &contract, &mut parts) {
             Ok(_) => panic!("{graph} composed"),
             Err(error) => format!("{error:#}"),
@@ -284,6 +285,35 @@ fn a_new_import_inside_the_world_needs_a_blessing() {
     assert!(error.contains("`secure-log-store-file` is not granted its import of `wasi:random/random`"), "{error}");
     yard.run(true).unwrap();
     yard.run(false).unwrap();
+}
+
+#[test]
+fn a_graph_can_be_a_part_of_another_and_a_file_can_be_plugged_in_its_place() {
+    let yard = Yard::new();
+    let graph = |name: &str, text: &str| fs::write(yard.path(&format!("compose/{name}.wac")), text).unwrap();
+    let inner = |part: &str| {
+        format!(
+            "/// World: keystore-provider\npackage trial:inner;\nlet keystore = new {part} {{ ... }};\nexport keystore...;\n"
+        )
+    };
+    graph("secure-log-keystore-softhsm", &inner("secure-log:keystore-software"));
+    let file = fs::read_to_string(yard.path("compose/secure-log-file.wac")).unwrap();
+    graph("secure-log-file", &file.replace("secure-log:keystore-software", "composed:secure-log-keystore-softhsm"));
+    let mut args = yard.args(&["secure-log-file"]);
+    run(&args, true).unwrap();
+    assert!(fs::read_to_string(yard.path("compose/imports.txt")).unwrap().contains("\nsecure-log-keystore-softhsm\n"));
+
+    fs::remove_file(yard.path("compose/secure-log-keystore-softhsm.wac")).unwrap();
+    assert!(yard.error("secure-log-file").contains("secure-log-keystore-softhsm.wac"));
+    args.keystore_softhsm = Some(yard.path("parts/secure_log_store_file.wasm"));
+    run(&args, false).unwrap_err();
+    args.keystore_softhsm = Some(yard.path("parts/secure_log_keystore_software.wasm"));
+    args.deps = Some(yard.path("deps"));
+    run(&args, false).unwrap();
+    assert!(yard.path("deps/composed/secure-log-keystore-softhsm.wasm").is_file());
+
+    graph("secure-log-keystore-softhsm", &inner("composed:secure-log-keystore-softhsm"));
+    assert!(yard.error("secure-log-file").contains("graph `secure-log-keystore-softhsm` is a part of itself"));
 }
 
 #[test]
