@@ -283,9 +283,11 @@ impl<S: Store, E: Environment> Log<S, E> {
             return Err(tampered(&stream.id, size - 1, FindingKind::RootMismatch, why));
         }
         let head = RememberedHead { size: checkpoint.size, root, vkey: "adopted".into() };
-        match &mut self.heads {
-            Some(heads) => heads.record(&stream.origin, &head).map_err(head_error),
-            None => Ok(()),
+        match self.heads.as_mut().map(|heads| heads.record(&stream.origin, None, &head)) {
+            // Another writer adopted or signed it in between: what it remembered is compared.
+            Some(Err(StoreError::Conflict)) => Err(LogError::Conflict),
+            Some(Err(error)) => Err(head_error(error)),
+            Some(Ok(())) | None => Ok(()),
         }
     }
 }

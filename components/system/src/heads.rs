@@ -1,17 +1,20 @@
-//! Remembered heads on files (format.md section 9): one file for each head, made once, never replaced.
+//! Remembered heads on files (wit/FORMAT.md section 11): one file for each head, made once, never replaced.
 //!
 //! ```text
-//! name     <prefix>.<hex SHA-256(origin)>.<size>
+//! name     <prefix>.<hex SHA-256(origin)>.<number of the head, from 1>
 //! content  secure-log-head/v1\n <origin>\n <size>\n <hex root>\n <vkey>\n <hex SHA-256 of the lines before>\n
 //! ```
 //! # Invariants
 //! 1. A name without `.tmp` is only ever made by hard-linking a file whose content was synced before: whoever
 //!    sees a head sees all of it.
-//! 2. A name is never replaced: two writers can not both remember at one size, the second finds the first.
+//! 2. A name is never replaced, and head n+1 is only made by who compared with head n: of two writers that did, one
+//!    goes on and the other is told. One that comes so late that head n+1 is already removed again finds a larger
+//!    number after it has made its own, which rules nothing.
 //! 3. What [`FileHeads::latest`] answers and what [`FileHeads::record`] accepted is durable by name and content.
-//! 4. The largest size rules, and only it is read. If it cannot be read the answer is an error, never a smaller
+//! 4. The largest number rules, and only it is read. If it cannot be read the answer is an error, never an earlier
 //!    head and never "no head".
-//! 5. Nothing is removed but smaller heads and temporary files of sizes at most that of a durable head.
+//! 5. Nothing is removed but heads and temporary files of smaller numbers than that of a durable head, and temporary
+//!    files of its own number.
 //!
 //! The prefix belongs on another directory than the store: whoever can write both can set both back.
 
@@ -38,7 +41,7 @@ pub struct FileHeads {
 }
 
 impl FileHeads {
-    /// Heads named `<prefix>.<hex SHA-256(origin)>.<size>`. The directory must exist; it is first looked at when
+    /// Heads named `<prefix>.<hex SHA-256(origin)>.<number>`. The directory must exist; it is first looked at when
     /// a head is.
     ///
     /// # Errors
@@ -61,21 +64,31 @@ impl FileHeads {
         format!("{}.{}.", self.prefix, hex(&Sha256::digest(origin)))
     }
 
-    /// Sizes of the heads of one origin, by name alone.
-    fn sizes(&self, stem: &str) -> Result<Vec<u64>, StoreError> {
-        let mut sizes = Vec::new();
+    /// The largest number of a head of one origin, by name alone.
+    fn newest(&self, stem: &str) -> Result<Option<u64>, StoreError> {
+        let mut newest = None;
         for file in fs::read_dir(&self.directory).map_err(|error| failed("list", &self.directory, &error))? {
             let file = file.map_err(|error| failed("list", &self.directory, &error))?;
-            if let Some(size) = file.file_name().to_str().and_then(|name| size_of(name.strip_prefix(stem)?)) {
-                sizes.push(size);
-            }
+            let number = file.file_name().to_str().and_then(|name| number_of(name.strip_prefix(stem)?));
+            newest = newest.max(number);
         }
-        Ok(sizes)
+        Ok(newest)
     }
 
-    /// The head at this size; `None` if there is no such file.
-    fn read(&self, stem: &str, origin: &str, size: u64) -> Result<Option<RememberedHead>, StoreError> {
-        let path = self.directory.join(format!("{stem}{size}"));
+    /// The head that rules, and its number.
+    fn ruling(&self, stem: &str, origin: &str) -> Result<Option<(u64, RememberedHead)>, StoreError> {
+        for _ in 0..RETRIES {
+            let Some(number) = self.newest(stem)? else { return Ok(None) };
+            if let Some(head) = self.read(stem, origin, number)? {
+                return Ok(Some((number, head)));
+            }
+        }
+        Err(StoreError::Io(format!("head files {stem}* vanish while they are read")))
+    }
+
+    /// The head of this number; `None` if there is no such file.
+    fn read(&self, stem: &str, origin: &str, number: u64) -> Result<Option<RememberedHead>, StoreError> {
+        let path = self.directory.join(format!("{stem}{number}"));
         let damaged = |why: &str| StoreError::Corrupt(format!("head file {}: {why}", path.display()));
         match fs::symlink_metadata(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -89,7 +102,7 @@ impl FileHeads {
         match read {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(failed("read", &path, &error)),
-            Ok(_) => content::parse(&bytes, origin, size).map(Some).map_err(damaged),
+            Ok(_) => content::parse(&bytes, origin).map(Some).map_err(damaged),
         }
     }
 
@@ -103,20 +116,24 @@ impl FileHeads {
     fn publish(
         &self,
         origin: &str,
+        compared: Option<&RememberedHead>,
         head: &RememberedHead,
         mut reached: impl FnMut(Step) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         let bytes = content::render(origin, head).map_err(|error| StoreError::Invalid(error.0))?;
         let stem = self.stem(origin);
-        if self.sizes(&stem)?.into_iter().max().is_some_and(|largest| largest > head.size) {
-            // A head that vouches for more rules already; the log compares with it.
-            return Ok(());
-        }
-        let name = self.directory.join(format!("{stem}{}", head.size));
-        if self.read(&stem, origin, head.size)?.is_none() {
+        let ruling = self.ruling(&stem, origin)?;
+        let number = match &ruling {
+            Some((number, known)) if (known.size, known.root) == (head.size, head.root) => *number,
+            Some((number, known)) if Some(known) == compared => number + 1,
+            None if compared.is_none() => 1,
+            _ => return Err(StoreError::Conflict),
+        };
+        if ruling.is_none_or(|(known, _)| known != number) {
+            let name = self.directory.join(format!("{stem}{number}"));
             let mut random = [0; 8];
             getrandom::fill(&mut random).map_err(|error| StoreError::Io(format!("no randomness: {error}")))?;
-            let temporary = self.directory.join(format!("{stem}{}.{}.tmp", head.size, hex(&random)));
+            let temporary = self.directory.join(format!("{stem}{number}.{}.tmp", hex(&random)));
             // A crash up to the link leaves a temporary file, which the next record removes.
             reached(Step::Create)?;
             let mut file = create(&temporary).map_err(|error| failed("create", &temporary, &error))?;
@@ -125,30 +142,28 @@ impl FileHeads {
             reached(Step::SyncFile)?;
             file.sync_all().map_err(|error| failed("sync", &temporary, &error))?;
             reached(Step::Link)?;
-            match fs::hard_link(&temporary, &name) {
-                Ok(()) => {}
-                // Another writer was first, or even swept after it: what it remembers is compared below.
-                Err(error) if matches!(error.kind(), ErrorKind::AlreadyExists | ErrorKind::NotFound) => {}
-                Err(error) => return Err(failed("link", &name, &error)),
+            if let Err(error) = fs::hard_link(&temporary, &name) {
+                let _ = fs::remove_file(&temporary);
+                return Err(match error.kind() {
+                    // Another writer was first, or even swept after it.
+                    ErrorKind::AlreadyExists | ErrorKind::NotFound => StoreError::Conflict,
+                    _ => failed("link", &name, &error),
+                });
             }
         }
         // A crash here leaves a head that may vanish at power loss; nothing was signed for it yet, and
         // `latest` syncs before it answers.
         reached(Step::SyncNames)?;
         self.sync_names()?;
-        match self.read(&stem, origin, head.size)? {
-            Some(kept) if kept.root == head.root => {}
-            Some(_) => return Err(StoreError::Conflict),
-            // Removed by a writer that remembered a larger one.
-            None if self.sizes(&stem)?.into_iter().any(|size| size > head.size) => return Ok(()),
-            None => return Err(StoreError::Io(format!("head file {} vanished", name.display()))),
+        if self.newest(&stem)? != Some(number) {
+            return Err(StoreError::Conflict);
         }
         reached(Step::Sweep)?;
-        self.sweep(&stem, head.size);
+        self.sweep(&stem, number);
         Ok(())
     }
 
-    /// Removes what a durable head of this size makes superfluous. What cannot be removed now is removed next
+    /// Removes what a durable head of this number makes superfluous. What cannot be removed now is removed next
     /// time: it rules nothing.
     fn sweep(&self, stem: &str, durable: u64) {
         let Ok(files) = fs::read_dir(&self.directory) else { return };
@@ -156,8 +171,8 @@ impl FileHeads {
             let name = file.file_name();
             let Some(rest) = name.to_str().and_then(|name| name.strip_prefix(stem)) else { continue };
             let superfluous = match rest.split_once('.') {
-                None => size_of(rest).is_some_and(|size| size < durable),
-                Some((size, tail)) => tail.ends_with(".tmp") && size_of(size).is_some_and(|size| size <= durable),
+                None => number_of(rest).is_some_and(|number| number < durable),
+                Some((number, tail)) => tail.ends_with(".tmp") && number_of(number).is_some_and(|n| n <= durable),
             };
             if superfluous {
                 let _ = fs::remove_file(file.path());
@@ -179,26 +194,27 @@ enum Step {
 
 impl Heads for FileHeads {
     fn latest(&mut self, origin: &str) -> Result<Option<RememberedHead>, StoreError> {
-        let stem = self.stem(origin);
-        for _ in 0..RETRIES {
-            let Some(size) = self.sizes(&stem)?.into_iter().max() else { return Ok(None) };
-            if let Some(head) = self.read(&stem, origin, size)? {
-                self.sync_names()?;
-                return Ok(Some(head));
-            }
+        let ruling = self.ruling(&self.stem(origin), origin)?;
+        if ruling.is_some() {
+            self.sync_names()?;
         }
-        Err(StoreError::Io(format!("head files {stem}* vanish while they are read")))
+        Ok(ruling.map(|(_, head)| head))
     }
 
-    fn record(&mut self, origin: &str, head: &RememberedHead) -> Result<(), StoreError> {
-        self.publish(origin, head, |_| Ok(()))
+    fn record(
+        &mut self,
+        origin: &str,
+        compared: Option<&RememberedHead>,
+        head: &RememberedHead,
+    ) -> Result<(), StoreError> {
+        self.publish(origin, compared, head, |_| Ok(()))
     }
 }
 
-/// The size a file name ends with: a decimal as it would be written, at most 2^63-1.
-fn size_of(text: &str) -> Option<u64> {
-    let size: u64 = text.parse().ok().filter(|size| *size <= MAX_INT)?;
-    (size.to_string() == text).then_some(size)
+/// The number a file name ends with: a decimal as it would be written, from 1 to 2^63-1.
+fn number_of(text: &str) -> Option<u64> {
+    let number: u64 = text.parse().ok().filter(|number| (1..=MAX_INT).contains(number))?;
+    (number.to_string() == text).then_some(number)
 }
 
 fn create(path: &Path) -> io::Result<File> {

@@ -24,7 +24,7 @@ fn the_frozen_head_file_is_what_is_written_and_read() {
     let folder = tempfile::tempdir().unwrap();
     let prefix = folder.path().join("heads");
     let mut heads = FileHeads::new(prefix.to_str().unwrap()).unwrap();
-    heads.record(frozen("origin"), &head).unwrap();
+    heads.record(frozen("origin"), None, &head).unwrap();
     let file = folder.path().join(frozen("name"));
     assert_eq!(std::fs::read_to_string(&file).unwrap(), frozen("content"));
     assert_eq!(heads.latest(frozen("origin")), Ok(Some(head)));

@@ -8,7 +8,7 @@ use crate::log::stream::{Tip, finding, seal_of, tampered};
 use crate::note::{Checkpoint, MAX_LINES, Note, NoteError, SignatureLine, VerifiedCheckpoint, VerifierKey, note_line};
 use crate::signer::{PublicKey, Signer, sign_checked};
 use crate::store::{Row, RowKind, Store, StoreError, Want};
-use crate::types::{Digest, StreamId};
+use crate::types::{Digest, Seal, StreamId};
 
 impl<S: Store, E: Environment> Log<S, E> {
     /// Signs segment `number` with `key`, which must be the key that the stream's own rotations authorise at that
@@ -43,10 +43,8 @@ impl<S: Store, E: Environment> Log<S, E> {
         let size = seal.last_seqno + 1;
         // A crash here loses nothing: entries are made durable before anything vouches for them.
         self.guard(|store| store.append(&[], Want::Synced))?;
-        let root = self.root_to_sign(id, &origin, &vkey, last.as_ref(), number, size)?;
+        let root = self.root_to_remember(id, &origin, &vkey, last.as_ref(), &seal)?;
         let checkpoint = Checkpoint { origin: origin.clone(), size, root };
-        // A crash after this line: the head is ahead of the last checkpoint row, and this call resumes.
-        self.remember(id, &origin, &RememberedHead { size, root, vkey: vkey.to_string() })?;
         let text = checkpoint.to_text();
         let signature = sign_checked(key, &public, text.as_bytes())?;
         let note = Note::new(&text, vec![note_line(&vkey, &signature)]).map_err(note_error)?.to_string();
@@ -185,8 +183,35 @@ impl<S: Store, E: Environment> Log<S, E> {
         })
     }
 
-    /// The root at the seal of segment `number`, re-hashed from the `last` checkpoint on, which verifies under the
-    /// key authorised at its size, and found to agree with the remembered head and to lead to the state that this
+    /// [`Log::root_to_sign`], under a remembered head when it returns: the one that it was compared with, or a new one
+    /// after that. A crash behind it leaves a head ahead of the last checkpoint row, and signing resumes.
+    fn root_to_remember(
+        &mut self,
+        id: &StreamId,
+        origin: &str,
+        vkey: &VerifierKey,
+        last: Option<&Row>,
+        seal: &Seal,
+    ) -> Result<Digest, LogError> {
+        let size = seal.last_seqno + 1;
+        self.retry(|log| {
+            let compared = log.remembered(origin)?;
+            let root = log.root_to_sign(id, origin, vkey, last, seal, compared.as_ref())?;
+            let Some(heads) = &mut log.heads else { return Ok(Some(root)) };
+            if compared.as_ref().is_some_and(|head| head.size > size) {
+                return Ok(Some(root));
+            }
+            match heads.record(origin, compared.as_ref(), &RememberedHead { size, root, vkey: vkey.to_string() }) {
+                Ok(()) => Ok(Some(root)),
+                // Another writer remembered one in between: nothing is signed that was not compared with it.
+                Err(StoreError::Conflict) => Ok(None),
+                Err(error) => Err(head_error(error)),
+            }
+        })
+    }
+
+    /// The root at `seal`, re-hashed from the `last` checkpoint on, which verifies under the
+    /// key authorised at its size, and found to agree with the remembered `head` and to lead to the state that this
     /// instance knows; `vkey` is the key authorised at `size`. Nothing else is ever signed: what the store says of
     /// itself, node rows above all, is only a hint.
     fn root_to_sign(
@@ -195,30 +220,30 @@ impl<S: Store, E: Environment> Log<S, E> {
         origin: &str,
         vkey: &VerifierKey,
         last: Option<&Row>,
-        number: u64,
-        size: u64,
+        seal: &Seal,
+        head: Option<&RememberedHead>,
     ) -> Result<Digest, LogError> {
+        let (number, size) = (seal.segment, seal.last_seqno + 1);
         let base = last.map(|row| stored_checkpoint(id, &row.body)).transpose()?.map(|(_, checkpoint)| checkpoint);
         let base = base.as_ref();
-        let head = self.remembered(origin)?;
         let Some(stream) = self.streams.get(id) else { return Err(LogError::StreamNotFound) };
         let (end, last_hash) = (stream.tip.size(), stream.tip.last_hash);
         let known = stream.certified.then(|| stream.tip.frontier.root());
         let from = base.map_or(0, |base| base.size);
         let head = head.filter(|head| head.size >= from);
-        if let Some(head) = head.as_ref().filter(|head| head.size > end) {
+        if let Some(head) = head.filter(|head| head.size > end) {
             return Err(rolled_back(id, (end, head.size - 1), "the store is behind the remembered head"));
         }
-        let before = head.as_ref().filter(|head| head.size <= size).map(|head| head.size);
+        let before = head.filter(|head| head.size <= size).map(|head| head.size);
         let mut tip = self.rehash(id, origin, base, Some(before.unwrap_or(size)))?;
-        self.agree(id, &tip, head.as_ref())?;
+        self.agree(id, &tip, head)?;
         self.extend(id, origin, &mut tip, size)?;
         if tip.sealed_size != size || tip.segments != number + 1 {
             let why = format!("the row of segment {number} names an entry that is not its seal");
             return Err(tampered(id, size - 1, FindingKind::NodeWrong, why));
         }
         let root = tip.frontier.root();
-        if let Some(head) = head.as_ref().filter(|head| head.size > size) {
+        if let Some(head) = head.filter(|head| head.size > size) {
             self.extend(id, origin, &mut tip, head.size)?;
             self.agree(id, &tip, Some(head))?;
         }
@@ -248,16 +273,6 @@ impl<S: Store, E: Environment> Log<S, E> {
             )),
             _ => Ok(()),
         }
-    }
-
-    /// Records the head that is about to be signed; [`Log::root_to_sign`] found it to agree with the one before,
-    /// and a smaller one than that changes nothing.
-    fn remember(&mut self, id: &StreamId, origin: &str, head: &RememberedHead) -> Result<(), LogError> {
-        let Some(heads) = &mut self.heads else { return Ok(()) };
-        heads.record(origin, head).map_err(|error| match error {
-            StoreError::Conflict => rolled_back(id, (0, head.size - 1), "another root was remembered for this size"),
-            error => head_error(error),
-        })
     }
 
     /// The cosignature lines kept for a segment; rows that are no lines are left out.

@@ -17,7 +17,7 @@ pub trait Environment {
     fn pause(&mut self, attempt: u32);
 }
 
-/// The highest state of a stream that this party has vouched for (format.md section 9).
+/// The highest state of a stream that this party has vouched for (wit/FORMAT.md section 11).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RememberedHead {
     /// Entries.
@@ -30,17 +30,24 @@ pub struct RememberedHead {
 
 /// Remembers heads apart from the store, so that a store that goes back is found out.
 pub trait Heads {
-    /// The largest head remembered for this origin.
+    /// The head remembered last for this origin.
     ///
     /// # Errors
     /// `Io`, `Corrupt`, `Denied`: a head that cannot be read is never "no head".
     fn latest(&mut self, origin: &str) -> Result<Option<RememberedHead>, StoreError>;
 
-    /// Remembers; durable on return. Never replaces another root at the same size: that is `Conflict`.
+    /// Remembers `head` after `compared`, the one it was found to agree with; durable on return. Of two writers that
+    /// compared with the same head only one goes on from there. Does nothing when size and root are already the
+    /// last remembered.
     ///
     /// # Errors
-    /// As above, `NoSpace`.
-    fn record(&mut self, origin: &str, head: &RememberedHead) -> Result<(), StoreError>;
+    /// `Conflict` when another head than `compared` is the last remembered: compare with that. Else as above, `NoSpace`.
+    fn record(
+        &mut self,
+        origin: &str,
+        compared: Option<&RememberedHead>,
+        head: &RememberedHead,
+    ) -> Result<(), StoreError>;
 }
 
 /// How a log is configured, apart from its store.

@@ -281,7 +281,7 @@ def notes(vectors):
     statement = [v["origin"], v["seqno"], unhex(v["prev_entry_hash"]), v["vkey"], v["from_seqno"]]
     same("revoke message", v["message"], (b"secure-log/revoke/v1\n" + cbor(statement)).hex())
     v = vectors["head_file"]
-    same("head file", v["name"], f"heads.{sha256(v['origin'].encode()).hex()}.{v['size']}")
+    same("head file", v["name"], f"heads.{sha256(v['origin'].encode()).hex()}.{v['number']}")
     lines = f"secure-log-head/v1\n{v['origin']}\n{v['size']}\n{v['root']}\n{v['vkey']}\n"
     same("head file", v["content"], f"{lines}{sha256(lines.encode()).hex()}\n")
 

@@ -199,7 +199,7 @@ pub fn note_vectors() -> Value {
         },
         "head_file": {
             "origin": ORIGIN, "size": story.checkpoints[0].size,
-            "name": format!("heads.{origin_hash}.{}", story.checkpoints[0].size),
+            "name": format!("heads.{origin_hash}.1"), "number": 1,
             "content": format!("{head}{}\n", hex(&Sha256::digest(&head))),
             "root": story.checkpoints[0].root.to_hex(), "vkey": log_vkey,
         },

@@ -167,15 +167,20 @@ impl Heads for MemHeads {
     fn latest(&mut self, origin: &str) -> Result<Option<RememberedHead>, StoreError> {
         Ok(self.0.borrow().get(origin).cloned())
     }
-    fn record(&mut self, origin: &str, head: &RememberedHead) -> Result<(), StoreError> {
+    fn record(
+        &mut self,
+        origin: &str,
+        compared: Option<&RememberedHead>,
+        head: &RememberedHead,
+    ) -> Result<(), StoreError> {
         let mut heads = self.0.borrow_mut();
         match heads.get(origin) {
-            Some(known) if known.size == head.size && known.root != head.root => Err(StoreError::Conflict),
-            Some(known) if known.size >= head.size => Ok(()),
-            _ => {
+            Some(known) if (known.size, known.root) == (head.size, head.root) => Ok(()),
+            known if known == compared => {
                 heads.insert(origin.to_owned(), head.clone());
                 Ok(())
             }
+            _ => Err(StoreError::Conflict),
         }
     }
 }

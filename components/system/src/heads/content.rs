@@ -1,4 +1,4 @@
-//! The bytes of a head file. Only what `render` writes is accepted, and only under its own name.
+//! The bytes of a head file. Only what `render` writes is accepted.
 
 use secure_log::error::Invalid;
 use secure_log::log::RememberedHead;
@@ -34,17 +34,18 @@ pub(super) fn render(origin: &str, head: &RememberedHead) -> Result<Vec<u8>, Inv
 ///
 /// # Errors
 /// Says what is wrong, unless `render` of the result gives back `bytes`.
-pub(super) fn parse(bytes: &[u8], origin: &str, size: u64) -> Result<RememberedHead, &'static str> {
+pub(super) fn parse(bytes: &[u8], origin: &str) -> Result<RememberedHead, &'static str> {
     let text = std::str::from_utf8(bytes).map_err(|_| "not text")?;
     let lines: Vec<&str> = text.split('\n').take(8).collect();
-    let [MAGIC, named, _, root, vkey, _, ""] = lines[..] else { return Err("not the six lines of a head") };
+    let [MAGIC, named, size, root, vkey, _, ""] = lines[..] else { return Err("not the six lines of a head") };
     if named != origin {
         return Err("names another origin");
     }
+    let size = size.parse().map_err(|_| "the size is no number")?;
     let root = unhex(root).and_then(|bytes| Digest::try_from(bytes.as_slice()).ok());
     let head = RememberedHead { size, root: root.ok_or("the root is not 64 hex digits")?, vkey: vkey.to_owned() };
     match render(origin, &head) {
         Ok(canonical) if canonical == bytes => Ok(head),
-        _ => Err("its checksum or its size does not fit"),
+        _ => Err("its checksum does not fit"),
     }
 }

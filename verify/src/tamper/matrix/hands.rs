@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use secure_log::store::Row;
+use sha2::Digest as _;
 
 use super::auditors::{Tally, hear, judge};
 use super::{STREAM, Sample, Small};
@@ -61,12 +62,6 @@ pub(super) fn cut_at(honest: &[u8], at: usize) -> (String, Vec<u8>) {
 pub(super) fn snapshots(stack: &Stack, small: &Small, dir: &Path, tally: &mut Tally) -> Result<()> {
     for (number, kept) in small.snapshots.iter().enumerate() {
         let sites = settled(small, dir)?;
-        let size_of_heads = |dir: &Path| -> Result<u64> {
-            let names =
-                fs::read_dir(dir)?.filter_map(|item| Some(item.ok()?.file_name().to_string_lossy().into_owned()));
-            let own = names.filter(|name| name.contains(&head_name()));
-            Ok(own.filter_map(|name| name.rsplit('.').next()?.parse().ok()).max().unwrap_or(0))
-        };
         for heads_too in [false, true] {
             restore(&kept.join("store"), sites[0].store_dir())?;
             if heads_too {
@@ -178,8 +173,19 @@ fn restore(from: &Path, to: &Path) -> Result<()> {
     copy_dir(from, to)
 }
 
-/// The part of a head's file name that says whose it is.
-fn head_name() -> String {
-    use sha2::Digest as _;
-    secure_log::types::hex(&sha2::Sha256::digest(origin(STREAM)))
+/// Entries under the remembered head of the stream; 0: none.
+fn size_of_heads(dir: &Path) -> Result<u64> {
+    let whose = format!(".{}.", secure_log::types::hex(&sha2::Sha256::digest(origin(STREAM))));
+    let mut newest = (0, 0);
+    for item in fs::read_dir(dir)? {
+        let path = item?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let number = name.split_once(&whose).and_then(|(_, number)| number.parse::<u64>().ok());
+        if let Some(number) = number.filter(|number| *number > newest.0) {
+            let text = fs::read_to_string(&path)?;
+            let size = text.lines().nth(2).and_then(|line| line.parse().ok());
+            newest = (number, size.with_context(|| format!("{} is no head", path.display()))?);
+        }
+    }
+    Ok(newest.1)
 }
