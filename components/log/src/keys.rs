@@ -33,7 +33,8 @@ pub struct KeyHistory(Arc<Life>);
 
 #[derive(Clone, Debug)]
 struct Life {
-    current: Current,
+    /// Absent: no entry and no checkpoint named one yet.
+    current: Option<Box<VerifierKey>>,
     /// Nothing happened before what was seen: the history begins with entry 0.
     whole: bool,
     attested: bool,
@@ -45,15 +46,6 @@ struct Life {
     /// End of the newest predecessor that is not kept any more.
     forgotten: Option<u64>,
     revoked: Vec<Revoked>,
-}
-
-#[derive(Clone, Debug)]
-enum Current {
-    Known(Box<VerifierKey>),
-    /// One of these, which the first signed statement tells.
-    OneOf(Vec<VerifierKey>),
-    /// Nobody was named yet.
-    Unnamed,
 }
 
 /// A key that was rotated away.
@@ -78,24 +70,22 @@ pub struct Revoked {
 }
 
 impl KeyHistory {
-    /// From entry 0 on; the first key is one of `keys`: the one that makes the first signed statement of the
-    /// stream (a checkpoint, an attestation, a rotation), in the order given if several sign it. The others then
-    /// mean nothing for this stream.
-    pub fn pinned(keys: Vec<VerifierKey>) -> KeyHistory {
-        KeyHistory::new(Current::OneOf(keys), true)
+    /// From entry 0 on, with this first key.
+    pub fn pinned(first: VerifierKey) -> KeyHistory {
+        KeyHistory::new(Some(Box::new(first)), true)
     }
 
     /// From entry 0 on, by someone who pins nothing because the key is his own: the first key named is the first.
     pub fn unpinned() -> KeyHistory {
-        KeyHistory::new(Current::Unnamed, true)
+        KeyHistory::new(None, true)
     }
 
     /// From some later entry on: what stands before it is not known.
     pub fn partial() -> KeyHistory {
-        KeyHistory::new(Current::Unnamed, false)
+        KeyHistory::new(None, false)
     }
 
-    fn new(current: Current, whole: bool) -> KeyHistory {
+    fn new(current: Option<Box<VerifierKey>>, whole: bool) -> KeyHistory {
         KeyHistory(Arc::new(Life {
             current,
             whole,
@@ -115,11 +105,7 @@ impl KeyHistory {
 
     /// The key of the next checkpoint, once a signed statement has told it.
     pub fn current(&self) -> Option<&VerifierKey> {
-        match &self.0.current {
-            Current::Known(key) => Some(key),
-            Current::OneOf(keys) if keys.len() == 1 => keys.first(),
-            _ => None,
-        }
+        self.0.current.as_deref()
     }
 
     /// Seqno of the rotation to the current key; absent for the first key.
@@ -137,32 +123,19 @@ impl KeyHistory {
         &self.0.revoked
     }
 
-    /// The keys of which one signs a checkpoint of `size`; one alone once a signed statement has told it.
-    /// `None`: no entry seen here tells it.
+    /// The key that signs a checkpoint of `size`. `None`: nothing seen here tells it.
     ///
     /// # Errors
     /// `Invalid` when `size` is of a key more than [`KEPT`] rotations ago.
-    pub fn authorised(&self, size: u64) -> Result<Option<Cow<'_, [VerifierKey]>>, Invalid> {
+    pub fn authorised(&self, size: u64) -> Result<Option<Cow<'_, VerifierKey>>, Invalid> {
         let life = &*self.0;
         if life.forgotten.is_some_and(|until| size <= until) {
             return Err(Invalid(format!("size {size} is of a key more than {KEPT} rotations ago")));
         }
         if let Some(past) = life.past.iter().find(|past| size <= past.until) {
-            return Ok(Some(Cow::Owned(vec![past.vkey.parse()?])));
+            return Ok(Some(Cow::Owned(past.vkey.parse()?)));
         }
-        Ok(match &life.current {
-            Current::Known(key) => Some(Cow::Borrowed(std::slice::from_ref(&**key))),
-            Current::OneOf(keys) => Some(Cow::Borrowed(keys)),
-            Current::Unnamed => None,
-        })
-    }
-
-    /// A checkpoint under `key`, one of the [authorised](KeyHistory::authorised), was verified: it is the current
-    /// key, if that was not known.
-    pub fn settle(&mut self, key: &VerifierKey) {
-        if !matches!(self.0.current, Current::Known(_)) {
-            Arc::make_mut(&mut self.0).current = Current::Known(Box::new(key.clone()));
-        }
+        Ok(life.current.as_deref().map(Cow::Borrowed))
     }
 
     /// Whether a key entry may stand at `seqno`, its signatures aside.
@@ -221,7 +194,7 @@ impl KeyHistory {
                 let message = attest_message(origin, seqno, prev, vkey, attestation);
                 must_verify("the attested key", &key, &message, signature)?;
                 let life = Arc::make_mut(&mut self.0);
-                life.current = Current::Known(Box::new(key));
+                life.current = Some(Box::new(key));
                 life.attested = true;
             }
             Detail::KeyRotated { old_vkey, new_vkey, attestation, sig_old, sig_new } => {
@@ -234,13 +207,13 @@ impl KeyHistory {
                 if life.past.len() > KEPT {
                     life.forgotten = life.past.pop_front().map(|past| past.until);
                 }
-                life.current = Current::Known(Box::new(new));
+                life.current = Some(Box::new(new));
                 life.since = Some(seqno);
                 life.rotations += 1;
             }
             Detail::KeyRevoked { vkey, from_seqno, signature, .. } => {
                 // In a partial history that saw no rotation nobody can say who had to sign.
-                let Current::Known(current) = &self.0.current else { return Ok(()) };
+                let Some(current) = &self.0.current else { return Ok(()) };
                 let message = revoke_message(origin, seqno, prev, vkey, *from_seqno);
                 must_verify("the current key", current, &message, signature)?;
                 let Some(until) = self.0.past.iter().find(|past| past.vkey == *vkey).map(|past| past.until) else {
@@ -259,14 +232,10 @@ impl KeyHistory {
     }
 
     fn must_be_current(&self, what: &str, key: &VerifierKey) -> Result<(), Invalid> {
-        let is = match &self.0.current {
-            Current::Known(current) => **current == *key,
-            Current::OneOf(keys) => keys.contains(key),
-            Current::Unnamed => true,
-        };
-        match is {
-            true => Ok(()),
-            false => Err(Invalid(format!("{what} {key} is not the key that is authorised here"))),
+        match &self.0.current {
+            None => Ok(()),
+            Some(current) if **current == *key => Ok(()),
+            Some(_) => Err(Invalid(format!("{what} {key} is not the key that is authorised here"))),
         }
     }
 }

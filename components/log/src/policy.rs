@@ -95,8 +95,8 @@ impl Policy {
         Ok(Policy { logs: parser.logs, witnesses: parser.witnesses, nodes: parser.nodes, quorum })
     }
 
-    /// The keys of which one is the first key of the log of this origin: only those whose key name is the origin.
-    /// [`crate::keys::KeyHistory::pinned`] says what several mean.
+    /// The keys of the log of this origin, in the order of their lines: only those whose key name is the origin. Who
+    /// verifies the log takes the first as its first key; who checks a proof file or a checkpoint alone, any.
     pub fn log_keys(&self, origin: &str) -> Vec<&VerifierKey> {
         self.logs.iter().map(|log| &log.key).filter(|key| key.name() == origin).collect()
     }

@@ -20,6 +20,7 @@ mod report;
 mod rows;
 
 use crate::author::LastSeqs;
+use crate::encode::decode_entry;
 use crate::error::{Finding, FindingKind, LogError};
 use crate::keys::{KeyHistory, Revoked};
 use crate::log::stream::{PAGE_ROWS, Placed, Tip, finding, place, tampered};
@@ -27,7 +28,7 @@ use crate::log::{Ranges, RememberedHead};
 use crate::merkle;
 use crate::note::{Checkpoint, Note, VerifierKey};
 use crate::store::{RowKind, Store, StoreError, Want};
-use crate::types::{Detail, Digest, StreamId};
+use crate::types::{Detail, Digest, StreamId, quote};
 pub use report::{Range, Report, RevokedKey, SignerRange, Signers, Trust};
 use rows::Rows;
 
@@ -129,23 +130,21 @@ impl<'a, S: Store> Pass<'a, S> {
         known: Option<Known>,
         scope: Scope,
     ) -> Result<Pass<'a, S>, LogError> {
-        let (log_keys, trust_basis): (Vec<VerifierKey>, String) = match &trust.signers {
+        let (first_key, trust_basis) = match &trust.signers {
             Signers::Policy(policy) => {
-                let keys: Vec<VerifierKey> = policy.log_keys(origin).into_iter().cloned().collect();
                 let witnesses = policy.witnesses().len();
-                let basis = match keys.len() {
-                    0 => return Err(LogError::Untrusted(format!("the policy has no log line for {origin}"))),
-                    1 => format!("policy: the log's first key, {witnesses} witness(es)"),
-                    many => format!(
-                        "policy: {many} keys, of which the one that signs first is the log's first key, \
-                         {witnesses} witness(es)"
+                match policy.log_keys(origin)[..] {
+                    [] => return Err(LogError::Untrusted(format!("the policy has no log line for {origin}"))),
+                    [first] => (first.clone(), format!("policy: the log's first key, {witnesses} witness(es)")),
+                    [first, ..] => (
+                        first.clone(),
+                        format!("policy: the first of its keys as the log's first key, {witnesses} witness(es)"),
                     ),
-                };
-                (keys, basis)
+                }
             }
             Signers::Keystore { identity, key } => {
                 let key = VerifierKey::for_log(origin, key.clone())?;
-                (vec![key], format!("keystore: the composed keystore's own key {identity:?}; nobody pinned it"))
+                (key, format!("keystore: the composed keystore's own key {identity:?}; nobody pinned it"))
             }
         };
         let rows = |kind| Rows::new(kind, id.clone());
@@ -157,7 +156,7 @@ impl<'a, S: Store> Pass<'a, S> {
             head: if scope == Scope::Everything { head } else { None },
             known,
             scope,
-            tip: Tip { keys: KeyHistory::pinned(log_keys), ..Tip::empty() },
+            tip: Tip { keys: KeyHistory::pinned(first_key), ..Tip::empty() },
             checkpoints: rows(RowKind::Checkpoint),
             cosignatures: rows(RowKind::Cosignature),
             segments: rows(RowKind::Segment),
@@ -238,7 +237,11 @@ impl<'a, S: Store> Pass<'a, S> {
                 break;
             }
             for (row, seqno) in page.into_iter().take(PAGE_ROWS as usize).zip(next..) {
-                self.entry(place(row, self.id, seqno)?)?;
+                let placed = match place(row, self.id, seqno) {
+                    Err(LogError::Unsupported(what)) => return Err(self.altered_or_unsupported(seqno, what)),
+                    placed => placed?,
+                };
+                self.entry(placed)?;
                 if let Scope::Segment(number) = self.scope
                     && self.tip.segments > number
                 {
@@ -247,6 +250,18 @@ impl<'a, S: Store> Pass<'a, S> {
             }
         }
         self.end()
+    }
+
+    /// An entry of a later version is beyond this one, unless the next entry says that another stood here.
+    fn altered_or_unsupported(&mut self, seqno: u64, what: String) -> LogError {
+        let mut body = |seqno| self.store.get(RowKind::Entry, self.id, seqno).ok().flatten().map(|row| row.body);
+        let (here, next) = (body(seqno), body(seqno + 1).and_then(|body| decode_entry(&body).ok()));
+        match (here, next) {
+            (Some(here), Some(next)) if next.prev_entry_hash != merkle::leaf_hash(&here) => {
+                tampered(self.id, seqno, FindingKind::EntryAltered, what)
+            }
+            _ => LogError::Unsupported(what),
+        }
     }
 
     fn entry(&mut self, placed: Placed) -> Result<(), LogError> {
@@ -267,6 +282,10 @@ impl<'a, S: Store> Pass<'a, S> {
         match &placed.entry.event.detail {
             Some(Detail::SegmentSealed(seal)) => self.seal(seal),
             Some(Detail::Erased { ranges, .. }) => self.erased(ranges),
+            Some(Detail::KeyRotated { new_vkey, .. }) if self.is_witness(new_vkey) => {
+                let why = format!("{} is a witness of this policy: no log vouches for itself", quote(new_vkey));
+                Err(tampered(self.id, seqno, FindingKind::WrongKey, why))
+            }
             Some(Detail::KeyRotated { .. }) if self.verified_size != self.tip.sealed_size => {
                 let range = (self.verified_size, self.tip.sealed_size.max(1) - 1);
                 let why = format!("the key was rotated by entry {seqno} before these sealed entries were signed");
@@ -274,6 +293,13 @@ impl<'a, S: Store> Pass<'a, S> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Whether the policy names the key of this vkey as a witness, under whatever name.
+    fn is_witness(&self, vkey: &str) -> bool {
+        let Signers::Policy(policy) = &self.trust.signers else { return false };
+        let Ok(key) = vkey.parse::<VerifierKey>() else { return false };
+        policy.witnesses().iter().any(|witness| witness.key.key().public_key() == key.key().public_key())
     }
 
     fn node(&mut self, height: u8, index: u64, hash: Digest) -> Result<(), LogError> {

@@ -11,16 +11,17 @@ mod world;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use secure_log::encode::{decode_entry, encode_entry, encode_uint};
+use secure_log::encode::{decode_entry, encode_cosignature, encode_entry, encode_uint};
 use secure_log::error::{FindingKind, LogError};
 use secure_log::log::{Heads, Log};
 use secure_log::merkle::{Frontier, leaf_hash};
+use secure_log::note::{Note, VerifierKey, cosignature_message, note_line};
 use secure_log::payload;
 use secure_log::signer::Algorithm;
 use secure_log::store::{Row, RowKind, Store, StoreError, Want};
 use secure_log::types::{Detail, Digest, Entry, StreamId, Tier};
 use secure_log::verify::Report;
-use support::FixedKey;
+use support::{FixedKey, WITNESS};
 use world::{MemHeads, Shared, World, config, event, events, log, log_with_heads, pinned, stream};
 
 /// Two signed segments of a few entries, an erased payload, and the heads that go with them.
@@ -427,6 +428,46 @@ fn a_stream_that_claims_to_be_encrypted_never_takes_a_payload_in_clear() {
     let appended = log(&store).append_batch(&stream(), &events(1), Want::Synced);
     assert!(matches!(appended, Err(LogError::Unsupported(_))), "{appended:?}");
     assert_eq!(store.rows(RowKind::Entry, |rows| rows.len()), before);
+}
+
+/// A row with the witness's name and another signature stood first: the real line is kept and shown all the same.
+#[test]
+fn a_cosignature_row_that_does_not_verify_keeps_nobodys_place() {
+    let store = Shared::default();
+    let mut writer = log(&store);
+    writer.append_batch(&stream(), &events(2), Want::Synced).unwrap();
+    let sealed = writer.close_segment(&stream()).unwrap().number;
+    writer.sign_segment(&FixedKey::log(Algorithm::Ed25519), &stream(), sealed).unwrap();
+    let note = Note::parse(&writer.read_checkpoint(&stream(), None).unwrap()).unwrap();
+    let witness = VerifierKey::for_witness(WITNESS, FixedKey::witness().public()).unwrap();
+    let junk = note_line(&witness, &[9; 72]).to_string();
+    let body = encode_cosignature(sealed, &junk);
+    let row = Row { kind: RowKind::Cosignature, stream_id: stream(), index: 0, body, payload: None };
+    store.clone().append(&[row], Want::Synced).unwrap();
+
+    let signature = FixedKey::witness().sign_note(&cosignature_message(5, note.text()));
+    let line = note_line(&witness, &[&5u64.to_be_bytes()[..], &signature].concat()).to_string();
+    for kept in [1, 0] {
+        let lines = std::slice::from_ref(&line);
+        assert_eq!(writer.add_cosignature(&stream(), sealed, lines, &[witness.to_string()]).unwrap(), kept);
+        let shown = writer.read_checkpoint(&stream(), None).unwrap();
+        assert!(shown.contains(&line) && !shown.contains(&junk), "{shown}");
+    }
+}
+
+/// One byte makes an entry one of a later version, which nobody here can read; the next entry knows what stood there.
+#[test]
+fn an_entry_made_unreadable_under_a_signature_is_altered_and_at_the_end_of_the_log_unsupported() {
+    let store = Shared::default();
+    log(&store).append_batch(&stream(), &events(2), Want::Synced).unwrap();
+    let versions = |index: usize| {
+        let changed = store.deep_clone();
+        changed.rows(RowKind::Entry, |rows| rows[index].body[1] = 2);
+        log(&changed).verify(&stream(), &pinned(Algorithm::Ed25519))
+    };
+    let found = versions(1).unwrap().finding.unwrap();
+    assert_eq!((found.kind, found.last_seqno), (FindingKind::EntryAltered, 1));
+    assert!(matches!(versions(2), Err(LogError::Unsupported(_))));
 }
 
 type Meanwhile = Option<Box<dyn FnOnce()>>;

@@ -146,7 +146,7 @@ impl<S: Store, E: Environment> Log<S, E> {
         self.whole_history(id, &origin)?;
         self.retry(|log| {
             let Some(stream) = log.streams.get(id) else { return Err(LogError::StreamNotFound) };
-            check_key(id, &origin, &stream.tip.keys, &vkey, stream.tip.size() + 1)?;
+            check_key(id, &stream.tip.keys, &vkey, stream.tip.size() + 1)?;
             let detail = make(log, &vkey)?;
             let moment = log.moment();
             let Some(stream) = log.streams.get(id) else { return Err(LogError::StreamNotFound) };

@@ -93,10 +93,13 @@ impl<S: Store, E: Environment> Log<S, E> {
             return Err(LogError::SegmentNotFound);
         }
         let mut lines = note.signatures().to_vec();
+        let own = lines.len();
         for line in self.cosignatures(id, row.index)? {
-            let same = |other: &SignatureLine| other.name() == line.name() && other.key_id() == line.key_id();
-            if lines.len() < MAX_LINES && !lines.iter().any(same) {
-                lines.push(line);
+            match lines.iter().position(|other| same_key(other, &line)) {
+                // The later row: it was only kept because the one before it does not verify.
+                Some(at) if at >= own => lines[at] = line,
+                None if lines.len() < MAX_LINES => lines.push(line),
+                _ => {}
             }
         }
         Ok(Note::new(note.text(), lines).map_err(note_error)?.to_string())
@@ -135,17 +138,20 @@ impl<S: Store, E: Environment> Log<S, E> {
                 }
                 next = last.index.saturating_add(1);
             }
+            let verifies = |line: &SignatureLine| {
+                parsed.iter().any(|vkey| {
+                    let names = vkey.name() == line.name() && vkey.key_id() == line.key_id();
+                    names && vkey.verify(note.text(), line.signature())
+                })
+            };
+            // A row of the store that does not verify keeps nobody's place.
             let mut kept = log.cosignatures(id, number)?;
+            kept.retain(verifies);
             kept.extend_from_slice(note.signatures());
             let mut rows = Vec::new();
             for line in lines {
                 let line = SignatureLine::parse(line.strip_suffix('\n').unwrap_or(line)).map_err(note_error)?;
-                let verifies = parsed.iter().any(|vkey| {
-                    let names = vkey.name() == line.name() && vkey.key_id() == line.key_id();
-                    names && vkey.verify(note.text(), line.signature())
-                });
-                let same = |other: &SignatureLine| other.name() == line.name() && other.key_id() == line.key_id();
-                if !verifies || kept.iter().any(same) {
+                if !verifies(&line) || kept.iter().any(|other| same_key(other, &line)) {
                     continue;
                 }
                 let body = encode_cosignature(number, &line.to_string());
@@ -253,7 +259,7 @@ impl<S: Store, E: Environment> Log<S, E> {
             return Err(LogError::Tampered(finding(id, (0, end - 1), FindingKind::Forked, why)));
         }
         // Only now: a rotation after `size` tells whose it was, also when the store hides the checkpoints before.
-        check_key(id, origin, &tip.keys, vkey, size)?;
+        check_key(id, &tip.keys, vkey, size)?;
         if let Some(row) = last {
             verified_then(id, origin, &tip.keys, vkey, row)?;
         }
@@ -312,16 +318,9 @@ impl<S: Store, E: Environment> Log<S, E> {
 ///
 /// # Errors
 /// `Untrusted` for another.
-pub(super) fn check_key(
-    id: &StreamId,
-    origin: &str,
-    keys: &KeyHistory,
-    vkey: &VerifierKey,
-    size: u64,
-) -> Result<(), LogError> {
+pub(super) fn check_key(id: &StreamId, keys: &KeyHistory, vkey: &VerifierKey, size: u64) -> Result<(), LogError> {
     match keys.authorised(size)?.as_deref() {
-        Some(authorised) if !authorised.contains(vkey) => {
-            let known = authorised.first().map_or_else(|| origin.to_owned(), VerifierKey::to_string);
+        Some(known) if known != vkey => {
             Err(LogError::Untrusted(format!("stream {id} at size {size} is {known}'s to sign, not {vkey}'s")))
         }
         _ => Ok(()),
@@ -339,8 +338,8 @@ pub(super) fn verified_then(
 ) -> Result<VerifiedCheckpoint, LogError> {
     let size = stored_checkpoint(id, &row.body)?.1.size;
     match keys.authorised(size)?.as_deref() {
-        Some([then, ..]) => verified(id, origin, then, row),
-        _ => verified(id, origin, vkey, row),
+        Some(then) => verified(id, origin, then, row),
+        None => verified(id, origin, vkey, row),
     }
 }
 
@@ -354,6 +353,10 @@ fn verified(id: &StreamId, origin: &str, vkey: &VerifierKey, row: &Row) -> Resul
         }
         error => LogError::Tampered(finding(id, range, FindingKind::CheckpointForged, error.to_string())),
     })
+}
+
+fn same_key(a: &SignatureLine, b: &SignatureLine) -> bool {
+    a.name() == b.name() && a.key_id() == b.key_id()
 }
 
 fn note_error(error: NoteError) -> LogError {

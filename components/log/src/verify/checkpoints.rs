@@ -1,5 +1,7 @@
 //! Signed statements: each checkpoint under the key of its size, and whose cosignatures it bears.
 
+use std::borrow::Cow;
+
 use super::{Pass, Scope, SignerRange, Signers};
 use crate::encode::{decode_cosignature, encode_uint};
 use crate::error::{FindingKind, LogError};
@@ -40,12 +42,13 @@ impl<S: Store> Pass<'_, S> {
             Ok(note) => note,
             Err(why) => return fault(FindingKind::CheckpointForged, why),
         };
-        let authorised = self.tip.keys.authorised(size)?.unwrap_or_default().into_owned();
-        let verified = match VerifiedCheckpoint::open(&note, self.origin, &authorised) {
+        let Some(key) = self.tip.keys.authorised(size)?.map(Cow::into_owned) else {
+            return fault(FindingKind::WrongKey, "no key".into());
+        };
+        let verified = match VerifiedCheckpoint::open(&note, self.origin, &[&key]) {
             Ok(verified) => verified,
             Err(error @ NoteError::NoKnownKey) => {
-                let whose = authorised.iter().map(|key| key.to_string()).collect::<Vec<_>>().join(" or ");
-                return fault(FindingKind::WrongKey, format!("{error}: at {size} entries it is {whose}"));
+                return fault(FindingKind::WrongKey, format!("{error}: at {size} entries it is {key}"));
             }
             Err(error) => return fault(FindingKind::CheckpointForged, error.to_string()),
         };
@@ -63,11 +66,6 @@ impl<S: Store> Pass<'_, S> {
             return fault(FindingKind::RootMismatch, format!("the entries are not those that were signed at {size}"));
         }
         self.verified_size = size;
-        // Of several pinned keys that signed, the one that is pinned first.
-        let Some(key) = verified.signed_by().iter().min().and_then(|index| authorised.get(*index)) else {
-            return fault(FindingKind::WrongKey, "no key".into());
-        };
-        self.tip.keys.settle(key);
         let witnessed = self.scope == Scope::Everything && self.cosigned(seal.segment, &verified)?;
         let vkey = key.to_string();
         if witnessed {

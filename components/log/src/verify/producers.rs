@@ -98,6 +98,9 @@ impl<S: Store> Pass<'_, S> {
         if self.scope == Scope::Everything && self.head.is_none() {
             notes.push("no head is remembered: a return to an older state would not be found here".into());
         }
+        if self.trust.require_author && self.trust.authors.is_empty() {
+            notes.push("a producer's signature was demanded, but of nobody in particular: any key was taken".into());
+        }
         if let Some((first, count)) = self.erased.still_there {
             notes.push(format!(
                 "{count} payload(s) that erased entries name are still stored, the first of entry {first}"

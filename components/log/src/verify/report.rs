@@ -10,8 +10,8 @@ use crate::types::{Digest, StreamId};
 #[derive(Clone, Debug)]
 pub enum Signers {
     /// C2SP tlog-policy text, parsed; only the log lines whose key is named as the stream's origin count. They pin
-    /// the stream's *first* key: its successors follow from the stream's own rotations. Of several, the one that
-    /// makes the first signed statement is it, and the others mean nothing for this stream.
+    /// the stream's *first* key: its successors follow from the stream's own rotations. Of several such lines the
+    /// first pins it; the others are for who checks proof files.
     Policy(Policy),
     /// The composed keystore's own key, taken as the stream's first: proves that this keystore signed, not whose it
     /// is.
