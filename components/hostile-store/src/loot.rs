@@ -11,9 +11,8 @@ const MAX_VISITS: usize = 10_000;
 const MAX_PATH: usize = 200;
 /// Bytes of a file that are taken.
 const MAX_FILE: usize = 64 * 1024;
-/// Name of the file that takes the loot away, and how those of symbolic links made on the way begin.
+/// Name of the file that takes the loot away; those of symbolic links made on the way begin so.
 const LOOT: &str = "loot";
-const LINK: &str = "loot-link-";
 
 /// Where an attacker looks whatever it was given.
 const ELSEWHERE: [&str; 14] = [
@@ -95,7 +94,7 @@ fn given(paths: &[String], loot: &mut String) -> Vec<PathBuf> {
         let _ = writeln!(loot, "directory {name}");
         let targets = ELSEWHERE.iter().copied().chain(["../..//keys"]).chain(paths.iter().map(String::as_str));
         for (number, target) in targets.enumerate() {
-            let link = format!("{LINK}{number}");
+            let link = format!("{LOOT}-link-{number}");
             let _ = directory.symlink_at(target, &link);
             for path in [target, &link, &format!("{link}/keys/audit.pem"), &format!("{link}/audit.pem")] {
                 let flags = DescriptorFlags::READ;
