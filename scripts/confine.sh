@@ -49,7 +49,7 @@ log=log.example.org/app+d0f76702+ARwuOePkEgDpafRsrjuedkthf2eIiXp/mYszsq0AUxLr
 canaries=(canary-in-the-environment canary-in-the-pin-file canary-in-the-key-file)
 furnish() {
     rm -rf "$work/room"
-    mkdir -p "$work/room"/{data,keys,pins,heads,conf}
+    mkdir -p "$work/room"/{data,keys/sub,pins,heads,conf}
     echo "${canaries[1]}" > "$work/room/pins/pin"
     echo "${canaries[2]}" > "$work/room/keys/canary.pem"
     printf 'log %s\nquorum none\n' "$log" > "$work/room/conf/logs"
@@ -140,7 +140,7 @@ for graph in "${graphs[@]}"; do
     check "one directory, nothing said" "" data/log "" --dir "$room::."
     check "the directory of all" "" data/log "" --dir "$room::." --env SECURE_LOG_STORE_DIR=.
     check "the directory of keys" / /keys/log "" "${separate[@]}" --env SECURE_LOG_STORE_DIR=/keys
-    check "below the directory of keys" / /keys/sub/log "" "${separate[@]}" --env SECURE_LOG_STORE_DIR=/keys/../keys/
+    check "below the directory of keys" / /keys/sub/log "" "${separate[@]}" --env SECURE_LOG_STORE_DIR=/keys/sub
     check "no such directory" / /none/log "" "${separate[@]}" --env SECURE_LOG_STORE_DIR=/data/none
     check "the keys' directory under a second name" / /data/log "" --dir "$room/keys::/data" --dir "$room/keys::/keys" --dir "$room/conf::/conf"
     check "a directory that contains the keys, under a second name" / /data/log "" --dir "$room::/" --dir "$room::/data"
