@@ -46,21 +46,22 @@ done
 # Any log that a witness may know.
 log=log.example.org/app+d0f76702+ARwuOePkEgDpafRsrjuedkthf2eIiXp/mYszsq0AUxLr
 # furnish: an empty room with canaries in it, and beside it the link that a careless operator made.
-canaries=(canary-in-the-environment canary-in-the-pin-file canary-in-the-key-file)
+canaries=(canary-in-the-environment canary-in-the-pin-file canary-in-the-key-file canary-in-the-token)
 furnish() {
     rm -rf "$work/room"
-    mkdir -p "$work/room"/{data,keys/sub,pins,heads,conf}
+    mkdir -p "$work/room"/{data,keys/sub,token,pins,heads,conf}
     echo "${canaries[1]}" > "$work/room/pins/pin"
     echo "${canaries[2]}" > "$work/room/keys/canary.pem"
+    echo "${canaries[3]}" > "$work/room/token/object"
     printf 'log %s\nquorum none\n' "$log" > "$work/room/conf/logs"
     ln -s ../keys "$work/room/data/shortcut"
     ln -s "$work/room/pins" "$work/room/data/longcut"
 }
 separate=()
-for name in data keys pins heads conf; do separate+=(--dir "$work/room/$name::/$name"); done
+for name in data keys token pins heads conf; do separate+=(--dir "$work/room/$name::/$name"); done
 # What the keystore of a graph reads; where it keeps its keys, the canaries are.
 variables=(--env SECURE_LOG_NAME=log.example.org --env "SECURE_LOG_PKCS11_PIN=${canaries[0]}")
-named() { printf -- '--env\nSECURE_LOG_%s\n' KEYSTORE_CREATE=1 "KEYSTORE_DIR=$1keys" "PKCS11_PIN_FILE=$1pins/pin" "HEAD_FILE=$1heads/head" "WITNESS_LOGS=$1conf/logs"; }
+named() { printf -- '--env\nSECURE_LOG_%s\n' KEYSTORE_CREATE=1 "KEYSTORE_DIR=$1keys" "TOKEN_DIR=$1token" "PKCS11_PIN_FILE=$1pins/pin" "HEAD_FILE=$1heads/head" "WITNESS_LOGS=$1conf/logs"; }
 
 # attack ARTIFACT PREFIX CONFIG OPTIONS..: runs it in the room, where PREFIX begins its paths. What it says goes to "$work/said".
 attack() {
@@ -112,8 +113,8 @@ for graph in "${graphs[@]}"; do
     echo "== $graph"
     furnish
     attack "$graph-loose" / /data/log "${separate[@]}" || true
-    [ "$(found | wc -l)" = 3 ] || fail "$graph without confine: the hostile store found only: $(found)"
-    echo "without confine: environment, PIN file and key file are read"
+    [ "$(found | wc -l)" = ${#canaries[@]} ] || fail "$graph without confine: the hostile store found only: $(found)"
+    echo "without confine: environment, PIN file, key file and token are read"
 
     # case NAME PREFIX CONFIG DIRECTORY OPTIONS..: no canary; DIRECTORY, if any, is the only one it can write.
     check() {
