@@ -34,7 +34,7 @@ shell_syntax() { local script; for script in scripts/*.sh .ci/run; do bash -n "$
 # to be checked and once to be run. Not for artifacts: clippy compiles without optimizing MIR.
 linted() { RUSTC_WORKSPACE_WRAPPER=clippy-driver CLIPPY_ARGS=-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__ "$@"; }
 # In release, so that SQLite's C is compiled for wasm once and the build below finds it.
-lints_wasm() { cargo clippy --locked --release --target wasm32-wasip2 $(components) -- -D warnings; }
+lints_wasm() { cargo clippy --locked --release --target wasm32-wasip2 $(components) --package=secure-log-hostile-store -- -D warnings; }
 documentation() { RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --features secure-log/contract --no-deps --document-private-items; }
 
 step "setup" ./scripts/setup.sh
@@ -48,6 +48,7 @@ step "lints and tests" linted cargo test --locked --workspace --quiet
 step "documentation" documentation
 step "components and composition" ./scripts/build-components.sh
 step "contract suites inside the graph" ./scripts/contract.sh
+step "a hostile store finds nothing" ./scripts/confine.sh
 step "signature vectors in a guest" ./scripts/guest-tests.sh
 step "our witness before a public client" ./scripts/witness.sh
 step "the session of the documentation" ./scripts/session.sh

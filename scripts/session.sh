@@ -76,7 +76,7 @@ exec 3<&-
 
 expect 0 '^  witnessed  none$' secure-log verify --policy witnessed
 expect 2 'this artifact has no network' wasmtime run --dir . --env SECURE_LOG_NAME --env SECURE_LOG_HEAD_FILE \
-    --env SECURE_LOG_KEYSTORE_DIR "$root/dist/secure-log-cli-file.wasm" --store secure-log-data/audit.jsonl --stream app \
+    --env SECURE_LOG_KEYSTORE_DIR --env SECURE_LOG_STORE_DIR=secure-log-data "$root/dist/secure-log-cli-file.wasm" --store secure-log-data/audit.jsonl --stream app \
     witness submit --url "$url" --policy witnessed
 expect 3 'not sent: no connection' secure-log witness submit --url http://127.0.0.1:1 --policy witnessed
 expect 0 'cosigned by witness.example.org/w1 at .*; lines kept: 1$' secure-log witness submit --url "$url" --policy witnessed

@@ -12,7 +12,8 @@ use wit_parser::{LiftLowerAbi, ManglingAndAbi, Resolve};
 use crate::{Args, run};
 
 /// Part (file name without extension) and its world.
-const PARTS: [(&str, &str); 11] = [
+const PARTS: [(&str, &str); 12] = [
+    ("secure_log_confine", "confine"),
     ("secure_log_contract", "contract"),
     ("secure_log_cli", "cli"),
     ("secure_log_core", "core"),
@@ -25,6 +26,9 @@ const PARTS: [(&str, &str); 11] = [
     ("secure_log_rpc_server", "rpc-server"),
     ("secure_log_witness", "witness"),
 ];
+
+/// What every part imports besides, because Rust's standard library does.
+const STD: &str = "import wasi:cli/environment@0.2.12; import wasi:filesystem/preopens@0.2.12;";
 
 /// A copy of the repository's contract and graphs with a folder of parts, granted what they import.
 struct Yard(TempDir);
@@ -40,7 +44,7 @@ fn pristine() -> &'static Pristine {
     static PRISTINE: OnceLock<Pristine> = OnceLock::new();
     PRISTINE.get_or_init(|| {
         let yard = Yard::without_parts();
-        let parts: Vec<_> = PARTS.map(|(part, world)| (part, component(&yard.path("wit"), "", world))).into();
+        let parts: Vec<_> = PARTS.map(|(part, world)| (part, component(&yard.path("wit"), &of_world(world)))).into();
         parts.iter().for_each(|(part, bytes)| yard.put(part, bytes));
         yard.run(true).unwrap();
         Pristine { parts, imports: fs::read(yard.path("compose/imports.txt")).unwrap() }
@@ -76,8 +80,7 @@ impl Yard {
 
     /// A part of a world of its own, given as WIT text, against the unchanged contract.
     fn put_world(&self, part: &str, world: &str) {
-        let text = format!("package trial:trial; interface secret {{ take: func(); }} world trial {{ {world} }}");
-        self.put(part, &component(&self.path("wit"), &text, "trial"));
+        self.put(part, &component(&self.path("wit"), world));
     }
 
     /// A part built against a contract in which `from` reads `to`.
@@ -88,7 +91,7 @@ impl Yard {
         let text = fs::read_to_string(other.path().join(file)).unwrap();
         assert!(text.contains(from), "{file} has no `{from}`");
         fs::write(other.path().join(file), text.replacen(from, to, 1)).unwrap();
-        self.put(part, &component(other.path(), "", world));
+        self.put(part, &component(other.path(), &of_world(world)));
     }
 
     fn run(&self, bless: bool) -> anyhow::Result<usize> {
@@ -129,14 +132,17 @@ fn copy(from: &Path, to: &Path, extension: &str) {
     }
 }
 
-/// A component of `world` whose every function traps.
-fn component(wit: &Path, extra: &str, world: &str) -> Vec<u8> {
+fn of_world(name: &str) -> String {
+    format!("include secure-log:log/{name}@0.1.0;")
+}
+
+/// A component of a world, given as the text in its braces, whose every function traps.
+fn component(wit: &Path, world: &str) -> Vec<u8> {
     let mut resolve = Resolve::new();
-    let (mut package, _) = resolve.push_dir(wit).unwrap();
-    if !extra.is_empty() {
-        package = resolve.push_str("trial.wit", extra).unwrap();
-    }
-    let world = resolve.select_world(&[package], Some(world)).unwrap();
+    resolve.push_dir(wit).unwrap();
+    let text = format!("package trial:trial; interface secret {{ take: func(); }} world trial {{ {STD} {world} }}");
+    let package = resolve.push_str("trial.wit", &text).unwrap();
+    let world = resolve.select_world(&[package], Some("trial")).unwrap();
     let mut module = dummy_module(&resolve, world, ManglingAndAbi::Legacy(LiftLowerAbi::Sync));
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
     ComponentEncoder::default().module(&module).unwrap().validate(true).encode().unwrap()
@@ -166,6 +172,35 @@ fn every_graph_composes_and_fits_its_world() {
     for artifact in artifacts {
         assert!(yard.path(&format!("dist/secure-log-{artifact}.wasm")).is_file(), "{artifact}");
     }
+}
+
+/// Least authority: what is written in no graph is what a store does not get.
+#[test]
+fn no_graph_gives_a_store_the_hosts_environment_or_directories() {
+    let mut stores = 0;
+    for entry in fs::read_dir(env!("CARGO_MANIFEST_DIR")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "wac") {
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        for store in text.split("new secure-log:store-").skip(1) {
+            let arguments = store.split_once('}').unwrap().0;
+            assert!(arguments.contains("environment: confine.environment"), "{}: {arguments}", path.display());
+            let remote = arguments.starts_with("remote");
+            assert!(remote || arguments.contains("preopens: confine.preopens"), "{}: {arguments}", path.display());
+            stores += 1;
+        }
+        for http in text.split("new secure-log:transport-http").skip(1) {
+            let arguments = http.split_once('}').unwrap().0;
+            assert!(
+                arguments.contains("environment: confine.transport-environment"),
+                "{}: {arguments}",
+                path.display()
+            );
+        }
+    }
+    assert!(stores >= 14, "{stores}");
 }
 
 #[test]
