@@ -68,11 +68,11 @@ refused() {
 }
 same() { [ "$1" = "$2" ] || fail "$3: '$1' is not '$2'"; }
 
-# spki LABEL ALGORITHM: the public key as the native library has it, for openssl.
+# spki TOKEN ALGORITHM LABEL: the public key as the native library has it, for openssl.
 spki() {
     if [ "$2" = ed25519 ]; then
         local point
-        point=$(native "$1" --list-objects --type pubkey --label "$3" | sed -n 's/.*EC_POINT: *0420//p' | tr -d ' ')
+        point=$(native "$1" --list-objects --type pubkey | awk -v label="$3" '/EC_POINT:/ {point = $2} /label:/ && $2 == label {print substr(point, 5)}')
         python3 -c "import sys; sys.stdout.buffer.write(bytes.fromhex(sys.argv[1]))" "302a300506032b6570032100$point" | openssl pkey -pubin -inform DER -out "$work/public.pem"
     else
         native "$1" --read-object --type pubkey --label "$3" --output-file "$work/public.der" >/dev/null
@@ -101,13 +101,14 @@ PYTHON
                 -signature "$2" "$work/io/message" ;;
     esac >"$work/verified" 2>&1 || fail "openssl refuses a signature of $1: $(cat "$work/verified")"
 }
+# native_sign TOKEN ALGORITHM ID: pkcs11-tool chooses a key that signs by its id only.
 native_sign() {
     rm -f "$work/signature"
     case $2 in
-        ed25519) native "$1" --sign --mechanism EDDSA --label "$3" -i "$work/io/message" -o "$work/signature" ;;
-        ecdsa-p256) native "$1" --sign --mechanism ECDSA --label "$3" -i "$work/io/digest" -o "$work/signature" ;;
+        ed25519) native "$1" --sign --mechanism EDDSA --id "$3" -i "$work/io/message" -o "$work/signature" ;;
+        ecdsa-p256) native "$1" --sign --mechanism ECDSA --id "$3" -i "$work/io/digest" -o "$work/signature" ;;
         rsa-pss-sha256)
-            native "$1" --sign --mechanism RSA-PKCS-PSS --hash-algorithm SHA256 --mgf MGF1-SHA256 --salt-len 32 --label "$3" \
+            native "$1" --sign --mechanism RSA-PKCS-PSS --hash-algorithm SHA256 --mgf MGF1-SHA256 --salt-len 32 --id "$3" \
                 -i "$work/io/digest" -o "$work/signature" ;;
     esac >/dev/null || fail "the native library does not sign with $3: $(tail -n 3 "$work/native")"
 }
@@ -148,7 +149,7 @@ diff "$work/wasm-labels" "$work/native-labels" || fail "the two list different o
 for algorithm in ed25519 ecdsa-p256 rsa-pss-sha256; do
     for key in "made-$algorithm" "imported-$algorithm"; do
         spki graph "$algorithm" "$key"
-        native_sign graph "$algorithm" "$key"
+        native_sign graph "$algorithm" "$(jq -r "select(.label == \"$key\" and .class == \"private-key\") | .id" "$work/objects")"
         verified "$algorithm" "$work/signature"
         wasm_sign graph "$algorithm" "$key"
         verified "$algorithm" "$work/signature"

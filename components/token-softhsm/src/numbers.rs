@@ -21,6 +21,8 @@ pub const ATTRIBUTE_TYPE_INVALID: Ulong = 0x12;
 pub const RW_SESSION: Ulong = 0x02;
 /// `CKF_SERIAL_SESSION`.
 pub const SERIAL_SESSION: Ulong = 0x04;
+/// `CKF_TOKEN_INITIALIZED`.
+pub const TOKEN_INITIALIZED: Ulong = 0x400;
 /// `CK_UNAVAILABLE_INFORMATION`.
 pub const UNAVAILABLE: Ulong = Ulong::MAX;
 /// `CKM_SHA256`.

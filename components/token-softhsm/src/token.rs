@@ -54,24 +54,17 @@ fn named<T>(result: Result<T, Ulong>) -> Result<T, Rv> {
 
 /// The number of a slot that holds no unreadable token.
 fn readable(slot: SlotId) -> Result<Ulong, Rv> {
-    let number = Ulong::try_from(slot).ok();
-    STATE.with_borrow(|state| {
-        let damage = match (number, unreadable(slot)) {
-            (_, Some(at)) => state.found.get(at).and_then(|found| found.damage.as_ref()),
-            (Some(number), None) => {
-                state.found.iter().find(|found| found.slot == Some(number)).and_then(|found| found.damage.as_ref())
-            }
-            (None, None) => None,
-        };
-        match (damage, number) {
-            (Some(damage), _) => {
+    if let Some(at) = unreadable(slot) {
+        return STATE.with_borrow(|state| match state.found.get(at).and_then(|found| found.damage.as_ref()) {
+            Some(damage) => {
                 tell(damage);
                 Err(Rv::CkrTokenNotRecognized)
             }
-            (None, Some(number)) => Ok(number),
-            (None, None) => Err(Rv::CkrSlotIdInvalid),
-        }
-    })
+            None => Err(Rv::CkrSlotIdInvalid),
+        });
+    }
+    let slot = Ulong::try_from(slot).map_err(|_| Rv::CkrSlotIdInvalid)?;
+    if trusted(slot) { Ok(slot) } else { Err(Rv::CkrTokenNotRecognized) }
 }
 
 /// Which of the folders has this slot because it can not be read.
@@ -79,7 +72,16 @@ fn unreadable(slot: SlotId) -> Option<usize> {
     slot.checked_sub(UNREADABLE).and_then(|at| usize::try_from(at).ok())
 }
 
-/// The folder of the token in a slot, by its serial number: a token that was just made keeps the slot it was made in.
+/// Whether a slot of SoftHSM has a token whose file is whole, or none: SoftHSM takes some torn files for whole ones.
+fn trusted(slot: Ulong) -> bool {
+    match ffi::token_info(slot) {
+        Ok(info) if info.flags & numbers::TOKEN_INITIALIZED != 0 => folder(slot).is_some(),
+        // What is wrong with the slot itself is said by the function that was asked for.
+        _ => true,
+    }
+}
+
+/// The folder of a whole token in a slot, by its serial number: a token that was just made keeps the slot it was made in.
 fn folder(slot: Ulong) -> Option<PathBuf> {
     let serial = ffi::token_info(slot).ok()?.serial;
     let slot = scan::slot(&serial)?;
@@ -163,11 +165,10 @@ impl cryptoki::Guest for Component {
 
     fn get_slot_list(token_present: bool) -> Result<Vec<SlotId>, Rv> {
         let slots = named(ffi::slots(token_present))?;
+        let whole = slots.into_iter().filter(|slot| trusted(*slot)).map(u64::from);
         STATE.with_borrow(|state| {
-            let hidden = |slot: &Ulong| state.found.iter().any(|f| f.damage.is_some() && f.slot == Some(*slot));
-            let readable = slots.into_iter().filter(|slot| !hidden(slot)).map(u64::from);
             let unreadable = (UNREADABLE..).zip(&state.found).filter(|(_, f)| f.damage.is_some()).map(|(slot, _)| slot);
-            Ok(readable.chain(unreadable).collect())
+            Ok(whole.chain(unreadable).collect())
         })
     }
 

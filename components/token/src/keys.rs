@@ -261,7 +261,7 @@ pub fn sign(common: &Common, what: &args::Sign) -> Result<(), Failure> {
         }
         None => {
             let text = hex(&signature);
-            say(common, text.as_str().unwrap_or_default(), json!({ "signature": text }));
+            say(common, &text, json!({ "signature": text }));
             Ok(())
         }
     }

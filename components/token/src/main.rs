@@ -19,7 +19,7 @@ mod tokens;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use args::{Args, Command};
 use failure::{CANNOT, Failure, USAGE};
@@ -100,6 +100,6 @@ fn say(common: &args::Common, text: &str, value: Value) {
 }
 
 /// Bytes as two digits each.
-fn hex(bytes: &[u8]) -> Value {
-    json!(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

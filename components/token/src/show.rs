@@ -99,7 +99,7 @@ fn described(session: &Session, slot: &Slot, object: ObjectHandle) -> Result<(St
             Attribute::CkaClass(ObjectClass::CkoPublicKey) => ("class", json!("public-key")),
             Attribute::CkaClass(ObjectClass::CkoPrivateKey) => ("class", json!("private-key")),
             Attribute::CkaLabel(label) => ("label", json!(label)),
-            Attribute::CkaId(id) => ("id", hex(&id)),
+            Attribute::CkaId(id) => ("id", json!(hex(&id))),
             Attribute::CkaKeyType(KeyType::CkkRsa) => ("key-type", json!("rsa")),
             Attribute::CkaKeyType(KeyType::CkkEc) => ("key-type", json!("ec")),
             Attribute::CkaKeyType(KeyType::CkkEcEdwards) => ("key-type", json!("ec-edwards")),
