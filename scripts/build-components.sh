@@ -5,10 +5,22 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/env.sh
+. scripts/graphs.sh
 
-# The parts are what the graphs name: `new secure-log:core` is crate secure-log-core (and `composed:..` another graph).
-mapfile -t crates < <(sed -n 's/.*new \(secure-log\):\([a-z0-9-]*\).*/\1-\2/p' compose/*.wac | sort -u)
+mapfile -t crates < <(crates)
+mapfile -t graphs < <(graphs)
+if [ "${SECURE_LOG_SKIP_SOFTHSM:-}" = 1 ]; then
+    # Says which artifacts are missing; those of an earlier build are not left lying about.
+    ./scripts/softhsm.sh
+    for graph in compose/*.wac; do
+        [[ " ${graphs[*]} " == *" $graph "* ]] || rm -f "dist/$(basename "$graph" .wac).wasm"
+    done
+elif printf '%s\n' "${crates[@]}" | grep -qx secure-log-token-softhsm; then
+    SECURE_LOG_SOFTHSM=$(./scripts/softhsm.sh)
+    export SECURE_LOG_SOFTHSM
+fi
 [ ${#crates[@]} -gt 0 ] || { echo "no component is named in compose/*.wac" >&2; exit 1; }
 echo "building ${#crates[@]} components: ${crates[*]}"
 cargo build --locked --release --target wasm32-wasip2 "${crates[@]/#/--package=}"
+[ $# -gt 0 ] || set -- "${graphs[@]}"
 cargo run --locked -p secure-log-compose -- "$@"

@@ -4,6 +4,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 . scripts/env.sh
+. scripts/graphs.sh
 
 passed=0
 failed=()
@@ -25,19 +26,20 @@ step() {
 # The verify workspace, in its own target folder.
 in_verify() { CARGO_TARGET_DIR="$SECURE_LOG_VERIFY_TARGET_DIR" cargo "$1" --locked --manifest-path verify/Cargo.toml "${@:2}"; }
 
-# The crates that a graph names, as cargo arguments.
-components() { sed -n 's/.*new \(secure-log\):\([a-z0-9-]*\).*/--package=\1-\2/p' compose/*.wac | sort -u; }
-
 formatting() { cargo fmt --all --check && (cd verify && cargo fmt --all --check); }
 shell_syntax() { local script; for script in scripts/*.sh .ci/run; do bash -n "$script" || return 1; done; sh -n scripts/secure-log && sh -n scripts/recompute-root.sh; }
 # Lints what cargo compiles anyway (the environment that `cargo clippy` sets), so that no dependency is compiled once
 # to be checked and once to be run. Not for artifacts: clippy compiles without optimizing MIR.
 linted() { RUSTC_WORKSPACE_WRAPPER=clippy-driver CLIPPY_ARGS=-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__ "$@"; }
 # In release, so that SQLite's C is compiled for wasm once and the build below finds it.
-lints_wasm() { cargo clippy --locked --release --target wasm32-wasip2 $(components) --package=secure-log-hostile-store -- -D warnings; }
+lints_wasm() { cargo clippy --locked --release --target wasm32-wasip2 $(crates | sed s/^/--package=/) --package=secure-log-hostile-store -- -D warnings; }
 documentation() { RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --features secure-log/contract --no-deps --document-private-items; }
 
+# OpenSSL and SoftHSM for wasm, once per machine; the lints and the build below link them.
+softhsm() { SECURE_LOG_SOFTHSM=$(./scripts/softhsm.sh) && export SECURE_LOG_SOFTHSM; }
+
 step "setup" ./scripts/setup.sh
+step "SoftHSM for wasm" softhsm
 step "formatting" formatting
 step "shell syntax" shell_syntax
 step "WIT of WASI equals the pinned crate" ./scripts/vendor-wit.sh --check
@@ -50,6 +52,7 @@ step "components and composition" ./scripts/build-components.sh
 step "contract suites inside the graph" ./scripts/contract.sh
 step "a hostile store finds nothing" ./scripts/confine.sh
 step "signature vectors in a guest" ./scripts/guest-tests.sh
+step "the token in the graph, beside the native one" ./scripts/token.sh
 step "our witness before a public client" ./scripts/witness.sh
 step "the session of the documentation" ./scripts/session.sh
 step "lints and tests of verify" linted in_verify test --release --quiet

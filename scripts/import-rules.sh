@@ -32,6 +32,8 @@ OURS = {
     "secure-log-contract": ["secure-log", "secure-log-bindings", "secure-log-keystore-import"],
     "secure-log-confine": [],
     "secure-log-hostile-store": ["secure-log", "secure-log-bindings"],
+    "secure-log-token-softhsm": [],
+    "secure-log-token": [],
     "secure-log-compose": [],
     "secure-log-verify": ["secure-log"],
 }
@@ -39,15 +41,22 @@ OURS = {
 TESTED_WITH = {"secure-log-witness": ["secure-log-keystore-software", "secure-log-store-file"]}
 # Library (prefix): the only crates that may use it.
 ONLY = {
-    "wit-bindgen": ["secure-log-bindings", "secure-log-keystore-import", "secure-log-confine"],
+    "wit-bindgen": [
+        "secure-log-bindings",
+        "secure-log-keystore-import",
+        "secure-log-confine",
+        "secure-log-token-softhsm",
+        "secure-log-token",
+    ],
     "wasmtime": ["secure-log-verify"],
     "wac-": ["secure-log-compose"],
     "rusqlite": ["secure-log-store-sqlite", "secure-log-verify"],
 }
 # The domain has no clock, no randomness, no I/O and no WASI of its own, whatever it is tested with.
 DOMAIN_NEVER = re.compile(r"wasi|wit-|getrandom|rand$|tokio|http|rusqlite")
-# Who may generate bindings, and the worlds' only home. confine has none of the log in it: WASI's interfaces alone.
-GENERATES = ["components/bindings", "components/keystore-import", "components/confine"]
+# Who may generate bindings, and the worlds' only home. confine, the token and its command have nothing of the log in
+# them: WASI's interfaces and keys:pkcs11 alone.
+GENERATES = [f"components/{name}" for name in ("bindings", "keystore-import", "confine", "token-softhsm", "token")]
 
 root = pathlib.Path.cwd()
 faults = []
@@ -93,7 +102,7 @@ for path in sorted(root.rglob("*")):
     if re.search(r"package (secure-log:log|keys:keystore)\b", text):
         faults.append(f"{place}: holds a copy of an interface of wit/")
     if "generate!(" in text and not any(place.is_relative_to(home) for home in GENERATES):
-        faults.append(f"{place}: only bindings, keystore-import and confine call generate!")
+        faults.append(f"{place}: only {", ".join(GENERATES)} call generate!")
 
 for fault in faults:
     print(f"import rules: {fault}", file=sys.stderr)

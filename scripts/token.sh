@@ -1,0 +1,312 @@
+#!/usr/bin/env bash
+# Why: a token in the graph is worth its name only if another implementation agrees. Makes tokens and keys in wasm
+# and natively (Debian's SoftHSM, OpenSC's pkcs11-tool), lets each side use the other's, has openssl judge every
+# signature, and then takes things away: the process, the end of a file, the right PIN, the right to write.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/env.sh
+
+fail() { echo "token: $*" >&2; exit 1; }
+if [ "${SECURE_LOG_SKIP_SOFTHSM:-}" = 1 ]; then
+    echo "token: nothing to prove: SECURE_LOG_SKIP_SOFTHSM=1 left SoftHSM for wasm out"
+    exit 0
+fi
+artifact=dist/secure-log-token-softhsm.wasm
+[ -f "$artifact" ] || fail "no $artifact: run ./scripts/build-components.sh first"
+./scripts/oracles.sh
+for tool in pkcs11-tool softhsm2-util setpriv; do command -v "$tool" >/dev/null || fail "$tool is missing"; done
+module=
+for place in /usr/lib/softhsm/libsofthsm2.so /usr/lib/*/softhsm/libsofthsm2.so /usr/lib64/softhsm/libsofthsm2.so; do
+    if [ -e "$place" ]; then module=$place; fi
+done
+[ -n "$module" ] || fail "libsofthsm2.so is not where Debian puts it"
+
+work=$(mktemp -d)
+chmod 755 "$work"
+running=
+trap 'if [ -n "$running" ]; then kill -9 "$running" 2>/dev/null || true; fi; rm -rf "$work"' EXIT
+# Of its own: an unprivileged user must be able to start it too.
+cp "$(readlink -f "$SECURE_LOG_ORACLES/wasmtime")" "$work/wasmtime"
+"$work/wasmtime" compile "$artifact" -o "$work/command"
+
+pin=canary-user-7391
+officer=canary-officer-2846
+mkdir "$work/io" "$work/tokens"
+printf '%s\n' "$pin" >"$work/io/pin"
+printf '%s' "$officer" >"$work/io/so-pin"
+printf 'what is signed, of some length that is no multiple of anything' >"$work/io/message"
+openssl dgst -sha256 -binary "$work/io/message" >"$work/io/digest"
+
+tokens=$work/tokens
+under=()
+# wasm ARGUMENTS..: the command in wasm, over $tokens. What it says is kept, to look for PINs in.
+wasm() {
+    local status=0
+    "${under[@]}" "$work/wasmtime" run --allow-precompiled --dir "$tokens::/tokens" --dir "$work/io::/io" \
+        --env SECURE_LOG_TOKEN_DIR=/tokens --env "SECURE_LOG_TOKEN_PIN_FILE=${pin_file-/io/pin}" --env SECURE_LOG_TOKEN_SO_PIN_FILE=/io/so-pin \
+        "$work/command" "$@" >"$work/out" 2>"$work/err" || status=$?
+    cat "$work/out" "$work/err" >>"$work/said"
+    cat "$work/out"
+    return "$status"
+}
+# native LABEL ARGUMENTS..: pkcs11-tool over the same directory.
+native() {
+    printf 'directories.tokendir = %s\nobjectstore.backend = file\nlog.level = ERROR\n' "$tokens" >"$work/softhsm2.conf"
+    SOFTHSM2_CONF=$work/softhsm2.conf pkcs11-tool --module "$module" --token-label "$1" --login --pin "$pin" "${@:2}" 2>>"$work/native"
+}
+# refused STATUS WORDS ARGUMENTS..: the command ends with this status, says these words, and changes nothing.
+state() { (cd "$tokens" && find . -printf '%p %y %m\n' | sort && find . -type f -print0 | sort -z | xargs -0 sha256sum) | sha256sum; }
+refused() {
+    local wanted=$1 words=$2 before status=0
+    shift 2
+    before=$(state)
+    wasm "$@" >/dev/null || status=$?
+    [ "$status" -eq "$wanted" ] || fail "$*: status $status, not $wanted: $(cat "$work/err")"
+    grep -q -- "$words" "$work/err" || fail "$*: does not say '$words': $(cat "$work/err")"
+    [ "$before" = "$(state)" ] || fail "$*: changed the token directory"
+    echo "   $* -> $status, $words"
+}
+same() { [ "$1" = "$2" ] || fail "$3: '$1' is not '$2'"; }
+
+# spki TOKEN ALGORITHM LABEL: the public key as the native library has it, for openssl.
+spki() {
+    if [ "$2" = ed25519 ]; then
+        local point
+        point=$(native "$1" --list-objects --type pubkey | awk -v label="$3" '/EC_POINT:/ {point = $2} /label:/ && $2 == label {print substr(point, 5)}')
+        python3 -c "import sys; sys.stdout.buffer.write(bytes.fromhex(sys.argv[1]))" "302a300506032b6570032100$point" | openssl pkey -pubin -inform DER -out "$work/public.pem"
+    else
+        native "$1" --read-object --type pubkey --label "$3" --output-file "$work/public.der" >/dev/null
+        openssl pkey -pubin -inform DER -in "$work/public.der" -out "$work/public.pem"
+    fi
+}
+# verified ALGORITHM SIGNATURE: openssl accepts it under $work/public.pem; r || s is put into DER first.
+verified() {
+    case $1 in
+        ed25519) openssl pkeyutl -verify -pubin -inkey "$work/public.pem" -rawin -in "$work/io/message" -sigfile "$2" ;;
+        ecdsa-p256)
+            python3 - "$2" "$work/der" <<'PYTHON'
+import sys
+raw = open(sys.argv[1], "rb").read()
+assert len(raw) == 64, len(raw)
+def integer(b):
+    b = b.lstrip(b"\0") or b"\0"
+    b = b"\0" + b if b[0] & 0x80 else b
+    return bytes([2, len(b)]) + b
+body = integer(raw[:32]) + integer(raw[32:])
+open(sys.argv[2], "wb").write(bytes([0x30, len(body)]) + body)
+PYTHON
+            openssl dgst -sha256 -verify "$work/public.pem" -signature "$work/der" "$work/io/message" ;;
+        rsa-pss-sha256)
+            openssl dgst -sha256 -sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:32 -verify "$work/public.pem" \
+                -signature "$2" "$work/io/message" ;;
+    esac >"$work/verified" 2>&1 || fail "openssl refuses a signature of $1: $(cat "$work/verified")"
+}
+# native_sign TOKEN ALGORITHM ID: pkcs11-tool chooses a key that signs by its id only.
+native_sign() {
+    rm -f "$work/signature"
+    case $2 in
+        ed25519) native "$1" --sign --mechanism EDDSA --id "$3" -i "$work/io/message" -o "$work/signature" ;;
+        ecdsa-p256) native "$1" --sign --mechanism ECDSA --id "$3" -i "$work/io/digest" -o "$work/signature" ;;
+        rsa-pss-sha256)
+            native "$1" --sign --mechanism RSA-PKCS-PSS --hash-algorithm SHA256 --mgf MGF1-SHA256 --salt-len 32 --id "$3" \
+                -i "$work/io/digest" -o "$work/signature" ;;
+    esac >/dev/null || fail "the native library does not sign with $3: $(tail -n 3 "$work/native")"
+}
+wasm_sign() {
+    rm -f "$work/io/signature"
+    wasm sign --token "$1" --label "$3" /io/message --out /io/signature || fail "sign --label $3: $(cat "$work/err")"
+    cp "$work/io/signature" "$work/signature"
+}
+
+echo "== made in wasm"
+refused 2 'there is no token' generate --alg ed25519 --label a --id 01
+wasm init --label graph
+refused 2 'exists' init --label graph
+number=0
+for algorithm in ed25519 ecdsa-p256 rsa-pss-sha256; do
+    number=$((number + 1))
+    wasm generate --alg "$algorithm" --bits 2048 --label "made-$algorithm" --id "0$number"
+    openssl genpkey -out "$work/io/$algorithm.pem" $(case $algorithm in
+        ed25519) echo -algorithm ed25519 ;;
+        ecdsa-p256) echo -algorithm EC -pkeyopt ec_paramgen_curve:P-256 ;;
+        rsa-pss-sha256) echo -algorithm RSA -pkeyopt rsa_keygen_bits:2048 ;;
+    esac) 2>/dev/null
+    wasm import --key "/io/$algorithm.pem" --label "imported-$algorithm" --id "1$number"
+done
+openssl req -x509 -key "$work/io/ecdsa-p256.pem" -subj /CN=secure-log -days 1 -out "$work/io/certificate.pem"
+wasm import-certificate --certificate /io/certificate.pem --label imported-ecdsa-p256 --id 12
+refused 2 'exists' generate --alg ed25519 --label made-ed25519 --id 77
+refused 2 'exists' generate --alg ed25519 --label another --id 01
+refused 2 'exists' import --key /io/ed25519.pem --label imported-ed25519 --id 78
+wasm list --json >"$work/objects"
+same "$(jq -s 'map(select(.class == "private-key" and .private and .sensitive and (.extractable | not))) | length' "$work/objects")" 6 "private keys in the list"
+same "$(jq -s 'map(select(.class == "private-key" and .local and ."always-sensitive" and ."never-extractable")) | length' "$work/objects")" 3 "keys that never left the token"
+
+echo "== the native library sees the same, and both sign with it"
+native graph --list-objects | sed -n 's/^ *label: *//p' | sort >"$work/native-labels"
+jq -r 'select(.class) | .label' "$work/objects" | sort >"$work/wasm-labels"
+diff "$work/wasm-labels" "$work/native-labels" || fail "the two list different objects"
+for algorithm in ed25519 ecdsa-p256 rsa-pss-sha256; do
+    for key in "made-$algorithm" "imported-$algorithm"; do
+        spki graph "$algorithm" "$key"
+        native_sign graph "$algorithm" "$(jq -r "select(.label == \"$key\" and .class == \"private-key\") | .id" "$work/objects")"
+        verified "$algorithm" "$work/signature"
+        wasm_sign graph "$algorithm" "$key"
+        verified "$algorithm" "$work/signature"
+    done
+    # The imported key's signature under the key openssl made: import lost nothing.
+    openssl pkey -in "$work/io/$algorithm.pem" -pubout -out "$work/public.pem"
+    verified "$algorithm" "$work/signature"
+    echo "   $algorithm: signatures of both sides verified by openssl"
+done
+native graph --read-object --type cert --label imported-ecdsa-p256 --output-file "$work/certificate.der" >/dev/null
+same "$(openssl x509 -inform DER -in "$work/certificate.der" -noout -fingerprint)" "$(openssl x509 -in "$work/io/certificate.pem" -noout -fingerprint)" "certificate"
+
+echo "== made natively, used in wasm"
+SOFTHSM2_CONF=$work/softhsm2.conf softhsm2-util --init-token --free --label native --pin "$pin" --so-pin "$officer" >/dev/null
+native native --keypairgen --key-type EC:prime256v1 --label native-ecdsa-p256 --id 21 >/dev/null
+native native --keypairgen --key-type rsa:2048 --label native-rsa-pss-sha256 --id 22 >/dev/null
+SOFTHSM2_CONF=$work/softhsm2.conf softhsm2-util --import "$work/io/ed25519.pem" --token native --label native-ed25519 --id 23 --pin "$pin" >/dev/null
+wasm list --token native --json | jq -r 'select(.class) | .label' | sort | uniq -c | awk '{print $2, $1}' >"$work/wasm-labels"
+same "$(tr '\n' ' ' <"$work/wasm-labels")" "native-ecdsa-p256 2 native-ed25519 2 native-rsa-pss-sha256 2 " "native keys in wasm"
+for algorithm in ecdsa-p256 rsa-pss-sha256; do
+    spki native "$algorithm" "native-$algorithm"
+    wasm_sign native "$algorithm" "native-$algorithm"
+    verified "$algorithm" "$work/signature"
+done
+wasm_sign native ed25519 native-ed25519
+openssl pkey -in "$work/io/ed25519.pem" -pubout -out "$work/public.pem"
+verified ed25519 "$work/signature"
+
+echo "== PINs"
+printf 'not-the-%s' "$pin" >"$work/io/wrong"
+copy=$work/copy
+cp -a "$tokens" "$copy"
+tokens=$copy
+wrong() { pin_file=/io/wrong wasm sign --token graph --label made-ed25519 /io/message >/dev/null; }
+status=0; wrong || status=$?
+same "$status" 3 "status of a wrong PIN"
+grep -q CKR_PIN_INCORRECT "$work/err" || fail "a wrong PIN is not named: $(cat "$work/err")"
+# It is noted in the token, as the standard has it, and in nothing else; the next right PIN takes the note away.
+(cd "$work" && diff -rq tokens copy || true) >"$work/differences"
+same "$(grep -c . "$work/differences")" 1 "files that a wrong PIN changes"
+grep -q token.object "$work/differences" || fail "a wrong PIN changes $(cat "$work/differences")"
+wasm list --token graph --json >"$work/after"
+diff "$work/objects" <(grep -v '"token":null' "$work/after") >/dev/null || true
+wasm sign --token graph --label made-ed25519 /io/message >/dev/null
+grep -l CKF_USER_PIN_COUNT_LOW <(wasm list --token graph --json) >/dev/null && fail "a right PIN leaves the note of a wrong one"
+# A lock that the token states is kept: flags are the eight bytes after attribute 0x8000534b of kind 2.
+python3 - "$tokens"/*/token.object <<'PYTHON'
+import sys
+for path in sys.argv[1:]:
+    content = open(path, "rb").read()
+    at = content.index(bytes.fromhex("000000008000534b0000000000000002")) + 16
+    flags = int.from_bytes(content[at:at + 8], "big") | 0x40000
+    open(path, "wb").write(content[:at] + flags.to_bytes(8, "big") + content[at + 8:])
+PYTHON
+refused 3 CKR_PIN_LOCKED sign --token graph --label made-ed25519 /io/message
+refused 3 CKR_PIN_LOCKED generate --token graph --alg ed25519 --label locked --id 55
+printf 'canary-new-user-5512' >"$work/io/new-pin"
+wasm set-pin --token graph --of user-by-so --new-pin-file /io/new-pin
+pin_file=/io/new-pin wasm sign --token graph --label made-ed25519 /io/message >/dev/null || fail "an unlocked token does not sign: $(cat "$work/err")"
+status=0; wasm sign --token graph --label made-ed25519 /io/message >/dev/null || status=$?
+same "$status" 3 "the old PIN after a new one"
+rm -rf "$copy"
+
+echo "== what is damaged is named, and nothing is made beside it"
+fresh() { rm -rf "$copy"; cp -a "$work/tokens" "$copy"; tokens=$copy; }
+fresh
+victim=$(grep -l made-ecdsa "$tokens"/*/*.object | head -n 1 || true)
+[ -n "$victim" ] || victim=$(ls -S "$tokens"/*/*.object | head -n 1)
+truncate -s -9 "$victim"
+refused 3 "$(basename "$victim")" sign --token graph --label made-ed25519 /io/message
+refused 3 "$(basename "$victim")" list --token graph
+refused 3 "$(basename "$victim")" generate --token graph --alg ed25519 --label beside --id 56
+for size in 0 7 100; do
+    fresh
+    folder=$(dirname "$(grep -l graph "$tokens"/*/token.object)")
+    truncate -s "$size" "$folder/token.object"
+    refused 3 CKR_TOKEN_NOT_RECOGNIZED list
+    refused 3 "$(basename "$folder")" list
+    refused 3 CKR_TOKEN_NOT_RECOGNIZED init --label graph
+    refused 3 CKR_TOKEN_NOT_RECOGNIZED init --label other
+    refused 3 CKR_TOKEN_NOT_RECOGNIZED sign --token graph --label made-ed25519 /io/message
+done
+wasm sign --token native --label native-ed25519 /io/message >/dev/null || fail "a damaged token stops another one: $(cat "$work/err")"
+fresh
+cp -a "$(dirname "$(grep -l graph "$tokens"/*/token.object)")" "$tokens/copied"
+refused 3 'move one of them away' list
+fresh
+refused 2 'no token has the label' list --token absent
+refused 3 CKR_SLOT_ID_INVALID sign --slot 12345 --label made-ed25519 /io/message
+refused 2 'no such object' sign --token graph --label absent /io/message
+refused 2 'no PIN' init --label x --pin-file /dev/null
+
+echo "== a directory that may only be read"
+fresh
+if [ "$(id -u)" -eq 0 ]; then
+    under=(setpriv --reuid 65534 --regid 65534 --clear-groups)
+    chmod -R a+rX "$copy" "$work/io"
+else
+    chmod -R a-w "$copy"
+fi
+refused 3 CKR_TOKEN_WRITE_PROTECTED generate --token graph --alg ed25519 --label read-only --id 57
+refused 3 CKR_TOKEN_WRITE_PROTECTED import --token graph --key /io/ed25519.pem --label read-only --id 58
+refused 3 CKR_TOKEN_WRITE_PROTECTED set-pin --token graph --of so --new-pin-file /io/new-pin
+refused 3 'CKR_' init --label read-only
+wasm sign --token graph --label made-ed25519 /io/message >/dev/null || fail "a token that is only read does not sign: $(cat "$work/err")"
+grep -q CKF_WRITE_PROTECTED <(wasm list --token graph --json) || fail "a token that is only read does not say so"
+under=()
+chmod -R u+w "$copy"
+
+echo "== 20 kills during key generation"
+tokens=$work/killed
+mkdir "$tokens"
+wasm init --label killed
+: >"$work/acknowledged"
+killed=0
+serial=0
+while [ "$killed" -lt 20 ]; do
+    serial=$((serial + 1))
+    [ "$serial" -lt 2000 ] || fail "only $killed of 20 kills hit a running process"
+    "$work/wasmtime" run --allow-precompiled --dir "$tokens::/tokens" --dir "$work/io::/io" --env SECURE_LOG_TOKEN_DIR=/tokens \
+        --env SECURE_LOG_TOKEN_PIN_FILE=/io/pin "$work/command" generate --alg ecdsa-p256 --label "key-$serial" --id "$(printf '%08x' "$serial")" \
+        >"$work/out" 2>>"$work/said" &
+    running=$!
+    # Within the time that making a key takes, and now and then after it.
+    sleep "0.$(printf '%03d' $((RANDOM % ${KILL_WITHIN_MS:-160})))"
+    kill -9 "$running" 2>/dev/null || true
+    status=0; wait "$running" 2>/dev/null || status=$?
+    running=
+    if [ "$status" -eq 137 ]; then killed=$((killed + 1)); elif [ "$status" -ne 0 ]; then fail "generate after a kill: $status: $(tail -n 3 "$work/said")"; fi
+    if grep -q 'key pair made' "$work/out"; then echo "key-$serial" >>"$work/acknowledged"; fi
+done
+wasm list --json >"$work/objects"
+native killed --list-objects --type privkey | sed -n 's/^ *label: *//p' | sort >"$work/native-labels"
+for class in private-key public-key; do
+    jq -r "select(.class == \"$class\") | .label" "$work/objects" | sort >"$work/labels"
+    lost=$(comm -23 <(sort "$work/acknowledged") "$work/labels" | wc -l)
+    same "$lost" 0 "acknowledged keys lost ($class)"
+done
+same "$(comm -23 <(sort "$work/acknowledged") "$work/native-labels" | wc -l)" 0 "acknowledged keys lost natively"
+for label in $(tail -n 2 "$work/acknowledged"); do
+    spki killed ecdsa-p256 "$label"
+    wasm_sign killed ecdsa-p256 "$label"
+    verified ecdsa-p256 "$work/signature"
+done
+echo "   $killed kills in $serial runs: $(wc -l <"$work/acknowledged") keys acknowledged, none lost, $(wc -l <"$work/native-labels") in the token"
+
+echo "== no PIN anywhere"
+for secret in "$pin" "$officer" canary-new-user-5512 "not-the-$pin"; do
+    grep -raqF -- "$secret" "$work/said" "$work/tokens" "$work/killed" "$copy" && fail "a PIN is in an output or a file"
+done
+
+if [ -n "${SECURE_LOG_FIGURES:-}" ]; then
+    tokens=$work/tokens
+    echo "== signatures a second, in wasm"
+    for algorithm in ed25519 ecdsa-p256 rsa-pss-sha256; do
+        wasm sign --token graph --label "made-$algorithm" /io/message --times 200 >/dev/null
+        echo "   $algorithm: $(cat "$work/err")"
+    done
+fi
+echo "token: both implementations agree, nothing acknowledged was lost, nothing damaged was passed over"
