@@ -102,7 +102,9 @@ fn what_is_wrong_with_key_or_token_is_named() {
         let free = {
             let mut token = secure_log_token_native::NativeToken::load(&module()).unwrap();
             token.initialize().unwrap();
-            token.get_slot_list(true).unwrap().into_iter().max().unwrap()
+            let initialised =
+                |slot: &u64| token.get_token_info(*slot).unwrap().flags.contains(TokenFlags::CKF_TOKEN_INITIALIZED);
+            token.get_slot_list(true).unwrap().into_iter().find(|slot| !initialised(slot)).unwrap()
         };
         for (token, expected) in [
             (TokenSelector::Label("absent".into()), "no token is labelled \"absent\"; there are \""),
