@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Why: a fresh Debian with rustup lacks a wasm target, a C compiler for wasm (SQLite) and the tools that
-# read the logs. Installs what is missing and nothing else; says what to type when it may not.
+# Why: a fresh Debian with rustup lacks a wasm target, a C compiler for wasm (SQLite), the tools that
+# read the logs and a token to test with. Installs what is missing and nothing else; says what to type when it may not.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/env.sh
@@ -16,6 +16,9 @@ need sqlite3 sqlite3
 need jq jq
 need openssl openssl
 need python3 python3
+# The tests of keystore-pkcs11: a real token, and a tool that is not ours to make keys in it.
+need softhsm2-util softhsm2
+need pkcs11-tool opensc
 python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3-venv)
 [ -e /usr/include/wasm32-wasi/stdlib.h ] || missing+=(wasi-libc)
 if ! { command -v clang-22 && command -v llvm-ar-22; } >/dev/null && ! { command -v clang-19 && command -v llvm-ar-19; } >/dev/null; then

@@ -17,7 +17,7 @@
 //! | macro | for a type that is | exports |
 //! |---|---|---|
 //! | [`export_store!`] | [`secure_log::store::Store`] | `secure-log:log/store` |
-//! | [`export_keystore!`] | [`secure_log::signer::Keystore`] | `keys:keystore/signer` |
+//! | [`export_keystore!`] | [`secure_log::signer::Keystore`] | `keys:keystore/signer`, `keys:keystore/attestation` |
 //! | `export_transport!` (feature `transport`) | `secure_log_rpc::Transport` | `secure-log:log/transport` |
 //! | [`export_exchange!`] | [`secure_log::witness::Exchange`] | `secure-log:log/exchange` |
 //! | [`export_log!`] | the three `Guest` traits of [`export::log`] | `encoder`, `log`, `checkpoint` |

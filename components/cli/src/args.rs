@@ -143,17 +143,24 @@ pub enum Command {
     /// Take back an earlier key: its larger checkpoints count only if they are witnessed
     RevokeKey(RevokeKey),
     /// Log the attestation of the first key, --key, before any rotation: once
-    AttestKey {
-        /// File of at most 32 KiB, kept as it is
-        #[arg(long, value_name = "FILE")]
-        attestation: PathBuf,
-    },
+    AttestKey(Attest),
     /// Have checkpoints cosigned
     #[command(subcommand)]
     Witness(Witness),
     /// Sign self-contained JSON records, and judge them: needs no log
     #[command(subcommand)]
     Record(Record),
+}
+
+/// Where the attestation of a key is from.
+#[derive(clap::Args)]
+pub struct Attest {
+    /// Read it now from where the key lives: a token tells its certificates and attributes
+    #[arg(long, conflicts_with = "attestation")]
+    pub attest: bool,
+    /// Take it from this file of at most 32 KiB, as it is
+    #[arg(long, value_name = "FILE")]
+    pub attestation: Option<PathBuf>,
 }
 
 #[derive(clap::Args)]
@@ -293,9 +300,8 @@ pub struct RotateKey {
     /// Identity of the new key in the keystore
     #[arg(long, value_name = "IDENTITY")]
     pub to: String,
-    /// Attestation of the new key, a file of at most 32 KiB
-    #[arg(long, value_name = "FILE")]
-    pub attestation: Option<PathBuf>,
+    #[command(flatten)]
+    pub attestation: Attest,
 }
 
 #[derive(clap::Args)]
@@ -348,9 +354,8 @@ pub struct RecordSign {
     /// Hash of the transaction that the payload is about, lower-case hexadecimal
     #[arg(long, value_name = "HEX")]
     pub transaction_hash: String,
-    /// File with the hardware attestation of the key (docs/records.md), kept under the signature
-    #[arg(long, value_name = "FILE")]
-    pub attestation: Option<PathBuf>,
+    #[command(flatten)]
+    pub attestation: Attest,
 }
 
 #[derive(clap::Args)]

@@ -1,12 +1,11 @@
 //! `rotate-key`, `revoke-key`, `attest-key`: the life of a stream's key, as entries of the stream.
 
-use std::path::Path;
-
+use secure_log::record::Attestation;
 use secure_log::types::MAX_ATTESTATION;
 use secure_log_bindings::types::{AppendResult, LogError};
 use serde_json::json;
 
-use crate::args::{Common, RevokeKey, RotateKey, file};
+use crate::args::{Attest, Common, RevokeKey, RotateKey, file};
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::service::Service;
@@ -19,7 +18,7 @@ pub fn rotate(
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
     let (stream, old, new) = (common.stream()?, common.key()?, what.to.as_str());
-    let attestation = what.attestation.as_deref().map(attestation).transpose()?;
+    let attestation = attestation(&what.attestation, new, log)?;
     let named =
         |error: LogError| Failure::from(error).after(&format!("rotation of {stream} from key {old} to {new}: "));
     let AppendResult { seqno, .. } = log.rotate_key(stream, old, new, attestation).map_err(named)?;
@@ -56,9 +55,18 @@ pub fn revoke(
 }
 
 /// Logs the attestation of the first key, which is `--key` and signs.
-pub fn attest(common: &Common, path: &Path, log: &mut impl Service, console: &mut Console<'_>) -> Result<(), Failure> {
+pub fn attest(
+    common: &Common,
+    what: &Attest,
+    log: &mut impl Service,
+    console: &mut Console<'_>,
+) -> Result<(), Failure> {
     let (stream, key) = (common.stream()?, common.key()?);
-    let attestation = attestation(path)?;
+    let Some(attestation) = attestation(what, key, log)? else {
+        return Err(Failure::usage(
+            "which attestation? --attest reads it from the keystore, --attestation FILE from a file",
+        ));
+    };
     let length = attestation.len();
     let named = |error: LogError| Failure::from(error).after(&format!("attestation of key {key} in {stream}: "));
     let AppendResult { seqno, .. } = log.attest_key(key, stream, attestation).map_err(named)?;
@@ -66,6 +74,20 @@ pub fn attest(common: &Common, path: &Path, log: &mut impl Service, console: &mu
     console.say(text, || json!({ "stream": stream, "seqno": seqno, "key": key, "length": length }))
 }
 
-fn attestation(path: &Path) -> Result<Vec<u8>, Failure> {
-    file(path, MAX_ATTESTATION)
+/// What is to be kept about the key of this label, as it will stand in the entry.
+fn attestation(what: &Attest, label: &str, log: &mut impl Service) -> Result<Option<Vec<u8>>, Failure> {
+    match (&what.attestation, what.attest) {
+        (Some(path), _) => file(path, MAX_ATTESTATION).map(Some),
+        (None, true) => Ok(Some(from_keystore(label, log)?.canonical().as_bytes().to_vec())),
+        (None, false) => Ok(None),
+    }
+}
+
+/// What the keystore shows about the key of this label.
+pub fn from_keystore(label: &str, log: &mut impl Service) -> Result<Attestation, Failure> {
+    let named = |failure: Failure| failure.after(&format!("attestation of key {label}: "));
+    match log.attest(label).map_err(Failure::from).map_err(named)? {
+        Some(attestation) => Ok(attestation),
+        None => Err(Failure::usage(format!("--attest: this keystore has no evidence about key {label}; a token has"))),
+    }
 }

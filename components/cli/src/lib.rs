@@ -85,7 +85,7 @@ fn dispatch(args: Args, log: &mut impl Service, console: &mut Console<'_>) -> Re
                 Command::RotateKey(what) => keys::rotate(common, &what, log, console),
                 Command::RevokeKey(what) => keys::revoke(common, &what, log, console),
                 Command::Witness(args::Witness::Submit(what)) => witness::submit(common, &what, log, console),
-                Command::AttestKey { attestation } => keys::attest(common, &attestation, log, console),
+                Command::AttestKey(what) => keys::attest(common, &what, log, console),
                 Command::CheckProof(_) | Command::Consistency(args::Consistency::Check { .. }) | Command::Record(_) => {
                     Ok(())
                 }

@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use crate::args::{self, Common, RecordSign, RecordVerify, text_file};
 use crate::console::Console;
 use crate::failure::Failure;
+use crate::keys;
 use crate::service::Service;
 use crate::show::plain;
 use archive::Archive;
@@ -52,7 +53,8 @@ fn sign(
     let usage = |name: String| move |error: secure_log::error::Invalid| Failure::usage(format!("{name}: {error}"));
     let transaction_hash = TransactionHash::try_from(what.transaction_hash.as_str());
     let transaction_hash = transaction_hash.map_err(usage("--transaction-hash".into()))?;
-    let attestation = match &what.attestation {
+    let attestation = match &what.attestation.attestation {
+        None if what.attestation.attest => Some(keys::from_keystore(label, service)?),
         None => None,
         Some(path) => {
             let text = text_file(path, MAX_ATTESTATION)?;
@@ -158,7 +160,8 @@ impl Bench {
                 self.valid += 1;
                 let record = verified.record();
                 let (key, trust) = (record.key(), self.trust.as_str());
-                let attested = if record.attestation().is_some() { ", with attestation" } else { "" };
+                let certified = record.attestation().map(|attestation| attestation.certified(key));
+                let attested = certified.as_ref().map_or_else(String::new, |it| format!(", attested: {it}"));
                 let text = || {
                     let (time, transaction) = (record.timestamp(), record.transaction_hash().as_str());
                     format!("VALID ({trust}) {}: {time}, transaction {transaction}{attested}", plain(name))
@@ -169,6 +172,7 @@ impl Bench {
                         "transaction_hash": record.transaction_hash().as_str(), "trace_hash": record.trace_hash().to_hex(),
                         "algorithm": key.algorithm().as_str(), "public_key": secure_log::types::hex(key.encoded()),
                         "attestation": record.attestation().and_then(|it| it.canonical().parse::<Value>().ok()),
+                        "attested": certified.as_ref().map(|it| json!({ "verdict": it.as_str(), "detail": it.to_string() })),
                     })
                 };
                 console.say(text, value)

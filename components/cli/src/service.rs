@@ -1,5 +1,6 @@
 //! The log as the commands see it: the functions of `wit/log.wit` that they use, by the same names.
 
+use secure_log::record::Attestation;
 use secure_log::signer::{Keystore as _, Signer, SignerError};
 use secure_log::witness::Exchange;
 use secure_log_bindings::import::exchange::ImportedExchange;
@@ -34,6 +35,8 @@ pub trait Service {
     fn verifier_key(&mut self, identity: &str, stream: &str) -> Answer<String>;
     /// A key of the keystore that the log signs with. Needs no open log.
     fn signer(&mut self, identity: &str) -> Result<Box<dyn Signer>, SignerError>;
+    /// What that keystore can show about the key; `None`: it has no such evidence. Needs no open log.
+    fn attest(&mut self, identity: &str) -> Result<Option<Attestation>, SignerError>;
     fn attest_key(&mut self, identity: &str, stream: &str, attestation: Vec<u8>) -> Answer<AppendResult>;
     fn rotate_key(&mut self, stream: &str, old: &str, new: &str, attestation: Option<Vec<u8>>) -> Answer<AppendResult>;
     fn revoke_key(&mut self, stream: &str, identity: &str, vkey: &str, from: u64, reason: &str)
@@ -94,6 +97,9 @@ impl Service for Imported {
     }
     fn signer(&mut self, identity: &str) -> Result<Box<dyn Signer>, SignerError> {
         Ok(Box::new(ImportedKeystore.get_key(identity)?))
+    }
+    fn attest(&mut self, identity: &str) -> Result<Option<Attestation>, SignerError> {
+        ImportedKeystore.attest(identity)
     }
     fn attest_key(&mut self, identity: &str, stream: &str, attestation: Vec<u8>) -> Answer<AppendResult> {
         checkpoint::attest_key(identity, stream, &attestation)

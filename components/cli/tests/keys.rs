@@ -12,6 +12,7 @@ use std::fs;
 use std::path::Path;
 
 use desk::Desk;
+use secure_log::record::{Attestation, Evidence, KeyAttributes};
 use secure_log_cli::{FINDING, USAGE};
 use serde_json::{Value, json};
 use support::ORIGIN;
@@ -94,4 +95,45 @@ fn what_the_life_of_a_key_forbids_is_told_and_changes_nothing() {
     let report = parsed(&desk.good(&format!("--json verify --policy {policy}")));
     assert_eq!((&report["entries"], &report["rotations"], &report["revoked"]), (&json!(5), &json!(0), &json!([])));
     assert_eq!(report["current-key"], json!(old));
+}
+
+#[test]
+fn the_evidence_of_a_keystore_goes_into_the_log_and_verify_tells_what_it_shows() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut desk, policy) = signed(folder.path());
+    let file = folder.path().join("attestation").display().to_string();
+    fs::write(&file, b"x").unwrap();
+    for (line, why) in [
+        ("attest-key --attest", "this keystore has no evidence about key audit"),
+        ("attest-key", "--attest reads it from the keystore"),
+        (&format!("attest-key --attest --attestation {file}"), "cannot be used with"),
+        ("attest-key --attest --key stranger", "stranger"),
+    ] {
+        let said = desk.run(line);
+        assert!(said.status == USAGE && said.err.contains(why), "{line}: {} {}", said.status, said.err);
+    }
+    let told = KeyAttributes { sensitive: Some(true), extractable: None, never_extractable: None, local: None };
+    let evidence = Evidence {
+        certificates: vec![vec![0x30, 0]],
+        token_info: "Token".into(),
+        key_attributes: told,
+        retrieved_at: 1_767_225_600_000_000,
+    };
+    desk.evidence = Some(Attestation::new(&evidence).unwrap());
+    let length = desk.evidence.as_ref().unwrap().canonical().len();
+    let said = desk.good("attest-key --attest");
+    assert!(said.ends_with(&format!("{length} bytes of attestation for key audit\n")), "{said}");
+    ["seal", "sign", "rotate-key --to next --attest", "seal", "sign --key next"]
+        .iter()
+        .for_each(|line| drop(desk.good(line)));
+    let said = desk.good(&format!("verify --policy {policy}"));
+    assert!(said.starts_with("WHOLE"), "{said}");
+    assert_eq!(said.matches(": chain broken: certificates[0]: no X.509 certificate").count(), 2, "{said}");
+
+    fs::write(folder.path().join("payload.json"), "{}").unwrap();
+    let payload = folder.path().join("payload.json").display().to_string();
+    let record = desk.good(&format!("record sign --transaction-hash 00 --attest {payload}"));
+    assert!(record.contains(r#""hardware_attestation":{"certificates":["MAA="],"#), "{record}");
+    let said = desk.feed("record verify - --trust-key-in-record", record.as_bytes());
+    assert!(said.status == 0 && said.out.contains(", attested: chain broken: certificates[0]"), "{}", said.out);
 }

@@ -3,6 +3,7 @@
 //! The import stands here and not in `secure-log-bindings`, because it has a resource that keystores, which use
 //! that crate too, export: it would stay in their components.
 
+use secure_log::record::{Attestation, Evidence, KeyAttributes};
 use secure_log::signer::{Algorithm, Keystore, Signer, SignerError};
 use secure_log::types::quote;
 
@@ -10,13 +11,13 @@ mod wit {
     #![allow(missing_docs)]
     wit_bindgen::generate!({
         path: "../../wit",
-        inline: "package secure-log:keystore-import; world keystore-consumer { import keys:keystore/signer; }",
+        inline: "package secure-log:keystore-import; world keystore-consumer { import keys:keystore/signer; import keys:keystore/attestation; }",
         world: "secure-log:keystore-import/keystore-consumer",
         generate_all,
     });
 }
 
-use wit::keys::keystore::signer;
+use wit::keys::keystore::{attestation, signer};
 
 /// The imported keystore.
 pub struct ImportedKeystore;
@@ -37,6 +38,19 @@ impl Keystore for ImportedKeystore {
             Some(algorithm) => Ok(ImportedKey { handle, algorithm }),
             None => Err(SignerError::UnsupportedAlgorithm(quote(&name))),
         }
+    }
+
+    /// Only a component that calls it imports `keys:keystore/attestation`.
+    fn attest(&mut self, label: &str) -> Result<Option<Attestation>, SignerError> {
+        let Some(evidence) = attestation::attest(label)? else { return Ok(None) };
+        let attestation::KeyAttributes { sensitive, extractable, never_extractable, local } = evidence.key_attributes;
+        let evidence = Evidence {
+            certificates: evidence.certificates,
+            token_info: evidence.token_info,
+            key_attributes: KeyAttributes { sensitive, extractable, never_extractable, local },
+            retrieved_at: evidence.retrieved_at,
+        };
+        Attestation::new(&evidence).map(Some).map_err(|error| SignerError::Backend(error.0))
     }
 }
 

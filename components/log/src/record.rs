@@ -22,6 +22,7 @@
 //! Not here: clocks, files, private keys ([`Signer`]), and what an attestation proves.
 
 mod attestation;
+mod chain;
 pub mod json;
 #[cfg(test)]
 mod tests;
@@ -31,7 +32,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-pub use attestation::{Attestation, KeyAttributes, MAX_CERTIFICATES};
+pub use attestation::{Attestation, Evidence, KeyAttributes, MAX_CERTIFICATES};
+pub use chain::Certified;
 pub use verdict::{Fault, Trust, VerifiedRecord, judge};
 
 use crate::error::Invalid;

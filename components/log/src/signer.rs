@@ -11,6 +11,8 @@ pub(crate) mod testing;
 
 use std::fmt;
 
+use crate::record::Attestation;
+
 pub use pin::MAX_PIN;
 pub use public_key::{MAX_ENCODED, MAX_RSA_BITS, MIN_RSA_BITS, MIN_RSA_EXPONENT, PublicKey};
 
@@ -89,6 +91,16 @@ pub trait Keystore {
     type Key: Signer;
     /// The key of this label; a private key is never derived from a label.
     fn get_key(&mut self, label: &str) -> Result<Self::Key, SignerError>;
+
+    /// What the keystore can show about that key besides its signatures, read now from where the key lives. `None`:
+    /// it has no such evidence for any key, as one in software.
+    ///
+    /// # Errors
+    /// As of [`Keystore::get_key`].
+    fn attest(&mut self, label: &str) -> Result<Option<Attestation>, SignerError> {
+        let _ = label;
+        Ok(None)
+    }
 }
 
 /// Signs, brings the answer into note encoding and verifies it under `key`: a signature that leaves this

@@ -4,7 +4,8 @@
 //! Nothing is taken from the party that is verified: the origin comes from the caller's configuration, the
 //! keys from its trust. Faults are findings in the report; an error means that no verdict was reached.
 //!
-//! `checkpoints` judges the signed statements, `producers` payloads and author signatures, `report` is the answer.
+//! `checkpoints` judges the signed statements, `attested` what tokens said about the keys, `producers` payloads and author
+//! signatures, `report` is the answer.
 //!
 //! Cost: one store call a page of entries, checkpoints, cosignatures, segment and node rows; every stored
 //! byte of entries and payloads is hashed once, and about one node hash an entry. Rows whose payload an `erased`
@@ -14,6 +15,7 @@
 //! Memory: one page of each, a frontier, the bounded history of keys, and the ranges of absent payloads (one item
 //! a separate range).
 
+mod attested;
 mod checkpoints;
 mod producers;
 mod report;
@@ -275,6 +277,7 @@ impl<'a, S: Store> Pass<'a, S> {
             })?;
         self.payload(&placed)?;
         self.author(&placed.entry)?;
+        self.attested(&placed.entry);
         for (height, index, hash) in nodes {
             self.node(height, index, hash)?;
         }

@@ -1,5 +1,6 @@
-//! `keys:keystore/signer`, exported by any [`Keystore`].
+//! `keys:keystore/signer` and `keys:keystore/attestation`, exported by any [`Keystore`].
 
+use secure_log::record::{Attestation, KeyAttributes};
 use secure_log::signer::{Keystore, Signer, SignerError};
 
 use super::Slot;
@@ -16,9 +17,10 @@ pub mod wit {
     });
 }
 
+use wit::exports::keys::keystore::attestation;
 use wit::exports::keys::keystore::signer::{Error, Guest, GuestKey, Key};
 
-/// Exports `keys:keystore/signer` from a component, over one value of the given type
+/// Exports `keys:keystore/signer` and `keys:keystore/attestation` from a component, over one value of the given type
 /// (`secure_log::signer::Keystore + Default`). Dropping the last handle of a key drops the key.
 #[macro_export]
 macro_rules! export_keystore {
@@ -43,6 +45,29 @@ where
 
     fn get_key(label: String) -> Result<Key, Error> {
         P::with(|keystore| Ok(Key::new(Handed(keystore.get_key(&label)?))))
+    }
+}
+
+impl<P> attestation::Guest for P
+where
+    P: Slot + 'static,
+    P::Value: Keystore,
+{
+    fn attest(label: String) -> Result<Option<attestation::Evidence>, Error> {
+        P::with(|keystore| Ok(keystore.attest(&label)?.map(Into::into)))
+    }
+}
+
+impl From<Attestation> for attestation::Evidence {
+    fn from(attestation: Attestation) -> Self {
+        let evidence = attestation.evidence();
+        let KeyAttributes { sensitive, extractable, never_extractable, local } = evidence.key_attributes;
+        attestation::Evidence {
+            certificates: evidence.certificates,
+            token_info: evidence.token_info,
+            key_attributes: attestation::KeyAttributes { sensitive, extractable, never_extractable, local },
+            retrieved_at: evidence.retrieved_at,
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 use std::ffi::OsString;
 use std::rc::Rc;
 
+use secure_log::record::Attestation;
 use secure_log::signer::{Algorithm, PublicKey, Signer, SignerError};
 use secure_log::types::{NewEvent, StreamId, Tier};
 use secure_log::witness::{Exchange, ExchangeError, Response};
@@ -31,6 +32,8 @@ pub struct Desk {
     pub key: FixedKey,
     /// The keystore's key `next`.
     pub next: FixedKey,
+    /// What the keystore shows about its keys.
+    pub evidence: Option<Attestation>,
     /// What others are reached by.
     pub network: Network,
     /// Entries in an answer, at most.
@@ -55,7 +58,16 @@ impl Desk {
         let key = FixedKey::log(Algorithm::Ed25519);
         let next = FixedKey::log(Algorithm::EcdsaP256);
         let network: Network = Rc::new(|_, _| Err(ExchangeError::NotSent("nobody listens".into())));
-        Desk { store: store.clone(), log: log(store), key, next, network, page: u32::MAX, pages_left: u32::MAX }
+        Desk {
+            store: store.clone(),
+            log: log(store),
+            key,
+            next,
+            evidence: None,
+            network,
+            page: u32::MAX,
+            pages_left: u32::MAX,
+        }
     }
 
     /// Runs a command line; words are separated by a space.
@@ -100,6 +112,12 @@ impl Service for Desk {
             Some(algorithm) => Ok(Box::new(FixedKey::log(algorithm))),
             None if identity == "audit" => Ok(Box::new(FixedKey::log(self.key.algorithm()))),
             None => Err(SignerError::KeyNotFound(identity.into())),
+        }
+    }
+    fn attest(&mut self, identity: &str) -> Result<Option<Attestation>, SignerError> {
+        match identity {
+            "audit" | "next" => Ok(self.evidence.clone()),
+            other => Err(SignerError::KeyNotFound(other.into())),
         }
     }
     /// The log of a desk is open.

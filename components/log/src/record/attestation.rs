@@ -1,4 +1,4 @@
-//! What a token says about the key that signed: opaque evidence with a fixed form, kept beside a record.
+//! What a token says about the key that signs: evidence with a fixed form, kept in a record or in a key entry of a log.
 //!
 //! ```json
 //! {"certificates":["<base64 of DER>", ..],
@@ -6,8 +6,9 @@
 //!  "retrieved_at":"2026-01-01T00:00:00.000000Z","token_info":"<1 to 1,024 bytes>"}
 //! ```
 //!
-//! Not here: asking a token for it, and judging the certificates. That it is under the signature shows that the
-//! signer vouches for it; what it proves beyond that, its certificate chain must show.
+//! Not here: asking a token for it ([`Keystore::attest`](crate::signer::Keystore::attest)), and judging the certificates
+//! (`chain`). That it is under the signature shows that the signer vouches for it; what it proves beyond that, its
+//! certificate chain must show.
 
 use std::fmt;
 
@@ -17,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::json::Json;
-use super::{digest, parse_time};
+use super::{digest, parse_time, render_time};
 use crate::error::Invalid;
 use crate::types::{Digest, MAX_ATTESTATION, MAX_TEXT};
 
@@ -58,7 +59,48 @@ struct Form {
     token_info: String,
 }
 
+/// What was read from a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Evidence {
+    /// X.509, DER: the certificate of the key first, then its issuers; empty when the token holds none.
+    pub certificates: Vec<Vec<u8>>,
+    /// One line for people, 1 to [`MAX_TEXT`] bytes.
+    pub token_info: String,
+    /// Of the private key.
+    pub key_attributes: KeyAttributes,
+    /// When it was read: microseconds since 1970-01-01T00:00:00Z.
+    pub retrieved_at: u64,
+}
+
 impl Attestation {
+    /// Of what was read from a token.
+    ///
+    /// # Errors
+    /// More or longer than the limits here, or a time after the year 9999.
+    pub fn new(evidence: &Evidence) -> Result<Attestation, Invalid> {
+        let Evidence { certificates, token_info, key_attributes, retrieved_at } = evidence;
+        let time = render_time(*retrieved_at);
+        let form = Form {
+            certificates: certificates.iter().map(|der| BASE64.encode(der)).collect(),
+            key_attributes: *key_attributes,
+            retrieved_at: time.ok_or_else(|| Invalid(format!("hardware_attestation: no time: {retrieved_at}")))?,
+            token_info: token_info.clone(),
+        };
+        Attestation::of(serde_json::to_value(form).map_err(|error| Invalid(error.to_string()))?)
+    }
+
+    /// As [`Attestation::new`] took it.
+    pub fn evidence(&self) -> Evidence {
+        let Form { certificates, key_attributes, retrieved_at, token_info } = &self.form;
+        Evidence {
+            // Both were checked when this value came to be.
+            certificates: certificates.iter().map(|text| BASE64.decode(text).unwrap_or_default()).collect(),
+            token_info: token_info.clone(),
+            key_attributes: *key_attributes,
+            retrieved_at: parse_time("retrieved_at", retrieved_at).unwrap_or_default(),
+        }
+    }
+
     /// From JSON text of the form above, in any layout.
     ///
     /// # Errors

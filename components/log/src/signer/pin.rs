@@ -48,6 +48,31 @@ impl PublicKey {
         Err(Invalid(format!("{} is no public key: PEM, vkey or hexadecimal is needed", quote(text))))
     }
 
+    /// Reads subject public key info in DER (RFC 5280 section 4.1).
+    ///
+    /// # Errors
+    /// Not of that form, another algorithm, a key that [`PublicKey::parse`] refuses.
+    pub fn from_spki_der(der: &[u8]) -> Result<PublicKey, Invalid> {
+        if let Some(raw) = der.strip_prefix(&ED25519_SPKI) {
+            return PublicKey::parse(Algorithm::Ed25519, raw);
+        }
+        let info = SubjectPublicKeyInfoRef::try_from(der).map_err(|error| Invalid(error.to_string()))?;
+        if info.algorithm.oid == p256::elliptic_curve::ALGORITHM_OID {
+            return PublicKey::parse(Algorithm::EcdsaP256, der);
+        }
+        if info.algorithm.oid == rsa::pkcs1::ALGORITHM_OID {
+            return PublicKey::parse(Algorithm::RsaPssSha256, der);
+        }
+        // With parameters the key would be bound to other signatures than ours.
+        if info.algorithm.oid == RSASSA_PSS && info.algorithm.parameters.is_none() && der.len() <= MAX_ENCODED {
+            let key = info.subject_public_key.as_bytes().and_then(|bytes| RsaPublicKey::from_pkcs1_der(bytes).ok());
+            let spki = key.and_then(|key| key.to_public_key_der().ok());
+            let spki = spki.ok_or_else(|| Invalid("a malformed RSA key".into()))?;
+            return PublicKey::parse(Algorithm::RsaPssSha256, spki.as_bytes());
+        }
+        Err(Invalid(format!("a key of algorithm {}; ed25519, P-256 or RSA is needed", info.algorithm.oid)))
+    }
+
     /// Subject public key info in DER (RFC 5280 section 4.1), for any algorithm.
     pub fn spki_der(&self) -> Vec<u8> {
         match self.algorithm() {
@@ -78,24 +103,7 @@ fn from_pem(text: &str) -> Result<PublicKey, Invalid> {
         return Err(bad("its first line is not -----BEGIN PUBLIC KEY-----; openssl pkey -pubout writes that"));
     }
     let (_, document) = Document::from_pem(text).map_err(|error| bad(&error.to_string()))?;
-    let der = document.as_bytes();
-    if let Some(raw) = der.strip_prefix(&ED25519_SPKI) {
-        return PublicKey::parse(Algorithm::Ed25519, raw);
-    }
-    let info = SubjectPublicKeyInfoRef::try_from(der).map_err(|error| bad(&error.to_string()))?;
-    if info.algorithm.oid == p256::elliptic_curve::ALGORITHM_OID {
-        return PublicKey::parse(Algorithm::EcdsaP256, der);
-    }
-    if info.algorithm.oid == rsa::pkcs1::ALGORITHM_OID {
-        return PublicKey::parse(Algorithm::RsaPssSha256, der);
-    }
-    // With parameters the key would be bound to other signatures than ours.
-    if info.algorithm.oid == RSASSA_PSS && info.algorithm.parameters.is_none() && der.len() <= MAX_ENCODED {
-        let key = info.subject_public_key.as_bytes().and_then(|bytes| RsaPublicKey::from_pkcs1_der(bytes).ok());
-        let spki = key.and_then(|key| key.to_public_key_der().ok()).ok_or_else(|| bad("a malformed RSA key"))?;
-        return PublicKey::parse(Algorithm::RsaPssSha256, spki.as_bytes());
-    }
-    Err(bad(&format!("a key of algorithm {}; ed25519, P-256 or RSA is needed", info.algorithm.oid)))
+    PublicKey::from_spki_der(document.as_bytes()).map_err(|error| bad(&error.0))
 }
 
 /// The encodings of the three algorithms are never one another's.
