@@ -12,7 +12,10 @@ use wit_parser::{LiftLowerAbi, ManglingAndAbi, Resolve};
 use crate::{Args, run};
 
 /// Part (file name without extension) and its world.
-const PARTS: [(&str, &str); 12] = [
+const PARTS: [(&str, &str); 15] = [
+    ("secure_log_token_softhsm", "token-provider"),
+    ("secure_log_token", "token"),
+    ("secure_log_keystore_pkcs11", "keystore-pkcs11"),
     ("secure_log_confine", "confine"),
     ("secure_log_contract", "contract"),
     ("secure_log_cli", "cli"),
@@ -166,6 +169,11 @@ fn every_graph_composes_and_fits_its_world() {
         "cli-remote",
         "cli-file-online",
         "cli-sqlite-online",
+        "token-softhsm",
+        "keystore-softhsm",
+        "sqlite-pkcs11",
+        "sqlite-pkcs11-host",
+        "cli-sqlite-pkcs11",
     ];
     assert_eq!(yard.run(false).unwrap(), artifacts.len());
     assert_eq!(yard.run(false).unwrap(), artifacts.len(), "a second run over the same artifacts");
@@ -209,7 +217,7 @@ fn a_missing_part_names_the_command_that_builds_it_and_leaves_no_old_artifact() 
     fs::remove_file(yard.path("parts/secure_log_store_file.wasm")).unwrap();
     let error = yard.error("secure-log-file");
     assert!(error.contains("cargo build --release --target wasm32-wasip2 -p secure-log-store-file"), "{error}");
-    assert_eq!(yard.run(false).unwrap_err().to_string(), "9 composed, 5 failed");
+    assert_eq!(yard.run(false).unwrap_err().to_string(), "14 composed, 5 failed");
     assert!(!yard.path("dist/secure-log-file.wasm").exists());
     assert!(yard.path("dist/secure-log-sqlite.wasm").exists());
 }

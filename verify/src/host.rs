@@ -4,18 +4,21 @@
 //! (`endpoint`). The guest sees the directories and variables of its [`Site`] and nothing else; every file
 //! sync, HTTP request and page of memory it asks for is counted in [`Meter`].
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Linker, Resource, ResourceTable};
 use wasmtime::error::Context as _;
 use wasmtime::{Cache, Config, Engine, ResourceLimiter, Result, Store, StoreContextMut};
 use wasmtime_wasi::filesystem::WasiFilesystemView as _;
+use wasmtime_wasi::p2::bindings::sync::Command;
 use wasmtime_wasi::p2::bindings::sync::filesystem::types::{Descriptor, ErrorCode, Host as _, HostDescriptor as _};
-use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
+use wasmtime_wasi::{FsPerms, I32Exit, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView};
 
 use crate::site::Site;
+use crate::token::Lent;
 
 /// The generated bindings of world `audit-log`.
 pub mod wit {
@@ -33,6 +36,9 @@ use wit::*;
 
 /// No guest gets more linear memory than this, in bytes: a runaway becomes an error, not a full machine.
 pub const MEMORY_CAP: usize = 512 * 1024 * 1024;
+
+/// What a command may print, on stdout and on stderr each, in bytes.
+const PRINTED: usize = 1 << 20;
 
 /// What a guest has asked of the host so far.
 #[derive(Clone, Copy, Debug, Default)]
@@ -67,6 +73,20 @@ pub struct Host {
     http: WasiHttpCtx,
     meter: Meter,
     posts: CountPosts,
+    token: Lent,
+}
+
+impl Host {
+    fn new(wasi: WasiCtx, token: Lent) -> Host {
+        Host {
+            table: ResourceTable::new(),
+            wasi,
+            http: WasiHttpCtx::new(),
+            meter: Meter::default(),
+            posts: CountPosts::default(),
+            token,
+        }
+    }
 }
 
 /// Sends requests as the default does, and counts them.
@@ -117,33 +137,55 @@ pub struct Stack {
     engine: Engine,
     pre: AuditLogPre<Host>,
     remote: bool,
+    asks_for_token: bool,
+    /// Whose tokens are lent, if the stack asks for any.
+    module: Option<PathBuf>,
 }
 
 impl Stack {
-    /// Compiles (or takes from the cache) and links the artifact. WASI only; HTTP is linked if it is imported.
+    /// Compiles (or takes from the cache) and links the artifact. WASI only; HTTP and the tokens of the host are linked if
+    /// they are imported.
     ///
     /// # Errors
     /// Not a component, or not of world `audit-log`: the import or export is named.
     pub fn load(engine: &Engine, artifact: &Path) -> Result<Stack> {
         let component = Component::from_file(engine, artifact)
             .with_context(|| format!("{} is not a component this host can run", artifact.display()))?;
-        let remote = component.component_type().imports(engine).any(|(name, item)| {
-            name.starts_with("wasi:http/outgoing-handler") && matches!(item.ty, ComponentItem::ComponentInstance(_))
-        });
+        let asks = |interface: &str| {
+            component.component_type().imports(engine).any(|(name, item)| {
+                name.starts_with(interface) && matches!(item.ty, ComponentItem::ComponentInstance(_))
+            })
+        };
+        let remote = asks("wasi:http/outgoing-handler");
         let mut linker = Linker::new(engine);
         wasmtime_wasi::p2::add_to_linker_sync(&mut linker)?;
         if remote {
             wasmtime_wasi_http::p2::add_only_http_to_linker_sync(&mut linker)?;
         }
+        let asks_for_token = asks("keys:pkcs11/cryptoki");
+        if asks_for_token {
+            Lent::link(&mut linker, |host: &mut Host| &mut host.token)?;
+        }
         count_syncs(&mut linker)?;
         let pre = linker.instantiate_pre(&component).and_then(AuditLogPre::new);
         let pre = pre.with_context(|| format!("{} does not fit world audit-log", artifact.display()))?;
-        Ok(Stack { engine: engine.clone(), pre, remote })
+        Ok(Stack { engine: engine.clone(), pre, remote, asks_for_token, module: None })
+    }
+
+    /// The same stack; its instances may use the tokens behind this native PKCS #11 module.
+    pub fn with_module(mut self, module: &Path) -> Stack {
+        self.module = Some(module.to_owned());
+        self
     }
 
     /// Whether the stack keeps its rows behind an endpoint.
     pub fn is_remote(&self) -> bool {
         self.remote
+    }
+
+    /// Whether its keys live in a token of the host.
+    pub fn asks_for_token(&self) -> bool {
+        self.asks_for_token
     }
 
     /// A new instance, not yet open, that sees what `site` gives it.
@@ -156,22 +198,54 @@ impl Stack {
         if !site.is_quiet() {
             wasi.inherit_stderr();
         }
-        for (host, guest) in site.preopens() {
-            wasi.preopened_dir(&host, guest, FsPerms::ReadWrite)
-                .with_context(|| format!("directory {} for the guest's {guest}", host.display()))?;
-        }
-        let host = Host {
-            table: ResourceTable::new(),
-            wasi: wasi.build(),
-            http: WasiHttpCtx::new(),
-            meter: Meter::default(),
-            posts: CountPosts::default(),
-        };
+        preopen(&mut wasi, &site.preopens())?;
+        let host = Host::new(wasi.build(), Lent::new(self.module.as_deref())?);
         let mut store = Store::new(&self.engine, host);
         store.limiter(|host| &mut host.meter);
         let exports = self.pre.instantiate(&mut store)?;
         Ok(Instance { store, exports })
     }
+}
+
+fn preopen(wasi: &mut WasiCtxBuilder, directories: &[(PathBuf, &'static str)]) -> Result<()> {
+    for (host, guest) in directories {
+        wasi.preopened_dir(host, guest, FsPerms::ReadWrite)
+            .with_context(|| format!("directory {} for the guest's {guest}", host.display()))?;
+    }
+    Ok(())
+}
+
+/// Runs an artifact of world `command` to its end, as `wasmtime run` does: its exit status and what it printed, stdout
+/// before stderr.
+///
+/// # Errors
+/// Not such an artifact, a directory that cannot be opened, a trap.
+pub fn command(
+    engine: &Engine,
+    artifact: &Path,
+    directories: &[(PathBuf, &'static str)],
+    env: &[(String, String)],
+    args: &[&str],
+) -> Result<(i32, String)> {
+    let component = Component::from_file(engine, artifact)
+        .with_context(|| format!("{} is not a component this host can run", artifact.display()))?;
+    let mut linker = Linker::<Host>::new(engine);
+    wasmtime_wasi::p2::add_to_linker_sync(&mut linker)?;
+    let (out, err) = (MemoryOutputPipe::new(PRINTED), MemoryOutputPipe::new(PRINTED));
+    let mut wasi = WasiCtxBuilder::new();
+    wasi.allow_blocking_current_thread(true).envs(env).stdout(out.clone()).stderr(err.clone());
+    wasi.arg(artifact.file_name().unwrap_or_default().to_string_lossy()).args(args);
+    preopen(&mut wasi, directories)?;
+    let mut store = Store::new(engine, Host::new(wasi.build(), Lent::new(None)?));
+    store.limiter(|host| &mut host.meter);
+    let called = Command::instantiate(&mut store, &component, &linker)?.wasi_cli_run().call_run(&mut store);
+    let status = match called {
+        Ok(Ok(())) => 0,
+        Ok(Err(())) => 1,
+        Err(error) => error.downcast::<I32Exit>()?.0,
+    };
+    let printed = [out.contents(), err.contents()].concat();
+    Ok((status, String::from_utf8_lossy(&printed).into_owned()))
 }
 
 /// Puts a counter before the two functions of `wasi:filesystem` that reach fdatasync and fsync.

@@ -25,8 +25,10 @@ mod ledger;
 mod plan;
 mod report;
 mod site;
+mod softhsm;
 mod steps;
 mod tamper;
+mod token;
 mod writers;
 
 use std::ffi::OsString;
@@ -71,6 +73,10 @@ struct RunArgs {
     /// Signature algorithm, also SECURE_LOG_KEYSTORE_ALG; all three unless given (with --events: ed25519)
     #[arg(long, value_name = "NAME", value_parser = algorithm)]
     alg: Option<Algorithm>,
+    /// A native PKCS #11 module with your own token, for a stack that takes its keys from the host. The token is chosen by
+    /// the SECURE_LOG_PKCS11_ variables; it must hold keys labelled verify-ALG and other-ALG. Without: a SoftHSM made here
+    #[arg(long, value_name = "FILE", conflicts_with = "all")]
+    pkcs11_module: Option<PathBuf>,
     /// With --all: every mutant of the tamper matrix, and the memory check over a million entries
     #[arg(long, requires = "all")]
     slow: bool,
@@ -196,10 +202,11 @@ fn run(cli: Cli) -> Result<bool> {
         None => {
             report::watch();
             let start = Instant::now();
-            let RunArgs { stack, config, all, events, alg, slow, output } = cli.run;
+            let RunArgs { stack, config, all, events, alg, pkcs11_module, slow, output } = cli.run;
             let dist = dist(output.dist.as_deref(), stack.as_deref())?;
             let mut report = Report::new(output.json);
             let plan = plan::Plan::new(&dist, events, alg.or_else(algorithm_of_env), slow)?;
+            let plan = plan.with_module(pkcs11_module);
             match (stack, config) {
                 (Some(stack), Some(config)) => plan.one(&mut report, &stack, &config)?,
                 _ => {

@@ -12,6 +12,7 @@ use crate::endpoint::{Endpoint, Server, TOKEN};
 use crate::host::{Stack, engine};
 use crate::report::{Report, in_words, timed};
 use crate::site::Site;
+use crate::softhsm::{self, Token};
 use crate::tamper::{at_rest, forged, honest, matrix};
 use crate::{badinput, cost, events, steps, writers};
 
@@ -25,6 +26,8 @@ pub struct Plan {
     events: Option<PathBuf>,
     algorithm: Option<Algorithm>,
     slow: bool,
+    /// A native PKCS #11 module with a token of the caller's own.
+    module: Option<PathBuf>,
     temp: TempDir,
 }
 
@@ -35,7 +38,13 @@ impl Plan {
     /// No engine, no temporary directory.
     pub fn new(dist: &Path, events: Option<PathBuf>, algorithm: Option<Algorithm>, slow: bool) -> Result<Plan> {
         let temp = tempfile::Builder::new().prefix("secure-log-verify-").tempdir().context("a temporary directory")?;
-        Ok(Plan { engine: engine()?, dist: dist.to_owned(), events, algorithm, slow, temp })
+        softhsm::configure(&temp.path().join("token"))?;
+        Ok(Plan { engine: engine()?, dist: dist.to_owned(), events, algorithm, slow, module: None, temp })
+    }
+
+    /// The same plan with somebody's own token, behind this module.
+    pub fn with_module(self, module: Option<PathBuf>) -> Plan {
+        Plan { module, ..self }
     }
 
     fn algorithms(&self) -> Vec<Algorithm> {
@@ -56,10 +65,15 @@ impl Plan {
     /// The checks could not be run.
     pub fn one(&self, report: &mut Report, artifact: &Path, config: &str) -> Result<()> {
         let name = artifact.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-        let stack = self.load(report, &name, artifact)?;
+        let mut stack = self.load(report, &name, artifact)?;
+        let token = self.token(&mut stack, &name)?;
+        let in_token = |(site, endpoint): (Site, Option<Endpoint>)| match &token {
+            Some(token) => (site.with_token(token), endpoint),
+            None => (site, endpoint),
+        };
         if let Some(file) = &self.events {
             let algorithm = self.algorithm.unwrap_or(ANY_ALGORITHM).as_str();
-            let (site, _endpoint) = self.site(&stack, "events", config, algorithm)?;
+            let (site, _endpoint) = in_token(self.site(&stack, "events", config, algorithm)?);
             events::run(report, &stack, &site, file)?;
             self.tell_where(report, &site);
             return Ok(());
@@ -68,13 +82,17 @@ impl Plan {
         for algorithm in self.algorithms() {
             report.group(&format!("{name}, {}", algorithm.as_str()));
             let (site, endpoint) =
-                self.site(&stack, &format!("one-{}", algorithm.as_str()), config, algorithm.as_str())?;
+                in_token(self.site(&stack, &format!("one-{}", algorithm.as_str()), config, algorithm.as_str())?);
             let stream = format!("verify/{stamp}-{}", algorithm.as_str());
             steps::run(report, &stack, &site, &stream)?;
             if let Some(endpoint) = &endpoint {
                 badinput::endpoint(report, endpoint, &stack, &site, &stream);
             }
             self.tell_where(report, &site);
+        }
+        if token.is_some() {
+            // The keys are elsewhere, and all else is the stack without them.
+            return Ok(());
         }
         report.group(&format!("{name}, tampering"));
         let served = [Server::sqlite(&self.dist), Server::file(&self.dist)];
@@ -103,7 +121,35 @@ impl Plan {
         for (name, server) in [("remote over sqlite", &sqlite), ("remote over file", &file)] {
             self.remote(report, name, &stack, server)?;
         }
+        self.tokens(report)?;
         matrix::tell_limits(report);
+        Ok(())
+    }
+
+    /// Keys in a token: of the graph, and the same token through the host.
+    fn tokens(&self, report: &mut Report) -> Result<()> {
+        let artifact = |name: &str| self.dist.join(format!("secure-log-sqlite-{name}.wasm"));
+        if std::env::var("SECURE_LOG_SKIP_SOFTHSM").is_ok_and(|value| value == "1") {
+            report.group("pkcs11");
+            report.note("left out, because SECURE_LOG_SKIP_SOFTHSM=1: keys in a token, of the graph and of the host");
+            return Ok(());
+        }
+        let mut made = None;
+        report.group("a token of SoftHSM");
+        report.step("two keys of each algorithm", || {
+            made = Some(Token::make(&self.engine, &self.dist, &self.dir("token"), &self.algorithms())?);
+            Ok("made by the command in the graph".into())
+        });
+        let Some(token) = made else { return Ok(()) };
+        let in_graph = self.load(report, "pkcs11", &artifact("pkcs11"))?;
+        let of_host = self.load(report, "pkcs11-host", &artifact("pkcs11-host"))?.with_module(&softhsm::module()?);
+        for (name, stack, token) in [("pkcs11", &in_graph, token.clone()), ("pkcs11-host", &of_host, token.of_host())] {
+            for algorithm in self.algorithms().iter().map(|algorithm| algorithm.as_str()) {
+                report.group(&format!("{name}, {algorithm}"));
+                let site = Site::at(&self.dir(&format!("{name}-{algorithm}")), "audit", algorithm)?.with_token(&token);
+                steps::run(report, stack, &site, "verify/main")?;
+            }
+        }
         Ok(())
     }
 
@@ -127,6 +173,23 @@ impl Plan {
         }
         matrix::tell_limits(report);
         Ok(())
+    }
+
+    /// The token of a stack that wants one: the caller's own, or one that is made here and goes with the plan.
+    fn token(&self, stack: &mut Stack, name: &str) -> Result<Option<Token>> {
+        if let Some(module) = self.module.as_ref().filter(|_| stack.asks_for_token()) {
+            *stack = stack.clone().with_module(module);
+            return Token::of_environment().map(Some);
+        }
+        if !stack.asks_for_token() && !name.contains("pkcs11") {
+            return Ok(None);
+        }
+        let token = Token::make(&self.engine, &self.dist, &self.dir("token"), &self.algorithms())?;
+        if !stack.asks_for_token() {
+            return Ok(Some(token));
+        }
+        *stack = stack.clone().with_module(&softhsm::module()?);
+        Ok(Some(token.of_host()))
     }
 
     fn local(&self, report: &mut Report, name: &str, stack: &Stack, artifact: &Path, server: &Server) -> Result<()> {

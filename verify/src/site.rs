@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
+use crate::softhsm::Token;
+
 /// The log name of every log this harness makes: first part of the origins in its notes.
 pub const LOG_NAME: &str = "verify.example";
 /// The boot id every guest is given: 16 bytes in hexadecimal.
@@ -27,6 +29,7 @@ pub struct Site {
     extra: Vec<(String, String)>,
     heads: bool,
     quiet: bool,
+    token: Option<Token>,
 }
 
 impl Site {
@@ -80,6 +83,7 @@ impl Site {
             extra: Vec::new(),
             heads: true,
             quiet: false,
+            token: None,
         };
         for (dir, _) in site.preopens() {
             fs::create_dir_all(&dir).with_context(|| format!("cannot make directory {}", dir.display()))?;
@@ -128,6 +132,12 @@ impl Site {
         self
     }
 
+    /// The same log with its keys in this token.
+    pub fn with_token(mut self, token: &Token) -> Site {
+        self.token = Some(token.clone());
+        self
+    }
+
     /// Whether nobody reads its guest's stderr.
     pub fn is_quiet(&self) -> bool {
         self.quiet
@@ -152,6 +162,11 @@ impl Site {
         format!("verify-{}", self.algorithm)
     }
 
+    /// Label of another key, which never signed for this log.
+    pub fn other_identity(&self) -> String {
+        format!("other-{}", self.algorithm)
+    }
+
     /// The file of the store, if it is a local one.
     pub fn file(&self) -> Option<PathBuf> {
         self.file.as_ref().map(|file| self.store_dir.join(file))
@@ -169,7 +184,11 @@ impl Site {
 
     /// Directories on the host and their names in the guest.
     pub fn preopens(&self) -> Vec<(PathBuf, &'static str)> {
-        let mut all = vec![(self.beside("keys"), KEYS), (self.heads_dir(), HEADS)];
+        let mut all = vec![(self.heads_dir(), HEADS)];
+        match &self.token {
+            None => all.push((self.beside("keys"), KEYS)),
+            Some(token) => all.extend(token.preopens.iter().cloned()),
+        }
         if self.file.is_some() {
             all.push((self.store_dir.clone(), STORE));
         }
@@ -182,10 +201,15 @@ impl Site {
             ("SECURE_LOG_NAME".to_owned(), LOG_NAME.to_owned()),
             ("SECURE_LOG_BOOT_ID".to_owned(), BOOT_ID.to_owned()),
             ("SECURE_LOG_HEAD_FILE".to_owned(), format!("{HEADS}/head")),
-            ("SECURE_LOG_KEYSTORE_DIR".to_owned(), KEYS.to_owned()),
-            ("SECURE_LOG_KEYSTORE_CREATE".to_owned(), "1".to_owned()),
-            ("SECURE_LOG_KEYSTORE_ALG".to_owned(), self.algorithm.clone()),
         ];
+        match &self.token {
+            None => env.extend([
+                ("SECURE_LOG_KEYSTORE_DIR".to_owned(), KEYS.to_owned()),
+                ("SECURE_LOG_KEYSTORE_CREATE".to_owned(), "1".to_owned()),
+                ("SECURE_LOG_KEYSTORE_ALG".to_owned(), self.algorithm.clone()),
+            ]),
+            Some(token) => env.extend(token.env.iter().cloned()),
+        }
         if let Some((url, token)) = &self.endpoint {
             env.push(("SECURE_LOG_RPC_URL".to_owned(), url.clone()));
             env.push(("SECURE_LOG_RPC_TOKEN".to_owned(), token.clone()));

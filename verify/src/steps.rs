@@ -441,20 +441,20 @@ impl Run<'_> {
     }
 
     fn another_key(&mut self) -> Result<String> {
-        let other = self.log.verifier_key(&format!("other-{}", self.site.algorithm()), &self.stream)?.works()?;
+        let other = self.log.verifier_key(&self.site.other_identity(), &self.stream)?.works()?;
         ensure!(other != self.pin, "two labels, one key");
         let report = self.log.verify(&self.stream, &trust(&other))?.works()?;
         let found = report.finding.context("a foreign key was accepted")?;
         ensure!(crate::expect::kind(found.kind) == "wrong-key", "{}", finding(&found));
         self.log.verify_segment_signature(&self.segment(0), &trust(&other))?.fails("untrusted|tampered(wrong-key)")?;
-        self.log.sign_segment(&format!("other-{}", self.site.algorithm()), &self.segment(0))?.fails("untrusted")?;
+        self.log.sign_segment(&self.site.other_identity(), &self.segment(0))?.fails("untrusted")?;
         let elsewhere = self.log.verifier_key(&self.site.identity(), &format!("{}-implicit", self.stream))?.works()?;
         self.log.verify(&self.stream, &trust(&elsewhere))?.fails("untrusted")?;
         Ok("finding wrong-key, signing again untrusted; a policy without this origin is untrusted".into())
     }
 
     fn key_life(&mut self) -> Result<String> {
-        let other = format!("other-{}", self.site.algorithm());
+        let other = self.site.other_identity();
         crate::keylife::run(&mut self.log, &format!("{}-keys", self.stream), &self.site.identity(), &other)
     }
 
