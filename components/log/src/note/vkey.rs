@@ -112,12 +112,13 @@ impl VerifierKey {
     }
 
     /// When this witness says it saw the checkpoint `text`, in seconds since 1970 UTC; `None` unless this is a
-    /// witness's key and `signature` = `time (u64 BE, at most 2^63-1) || ed25519 signature` verifies.
+    /// witness's key and `signature` = `time (u64 BE, 1 to 2^63-1) || ed25519 signature` verifies. A time of 0 would
+    /// say that there is none, and a witness's line without a time says nothing about what came later.
     pub fn cosignature_time(&self, text: &str, signature: &[u8]) -> Option<u64> {
         let VerifierKeyKind::CosignatureV1(key) = &self.key else { return None };
         let (time, signature) = signature.split_first_chunk::<8>()?;
         let time = u64::from_be_bytes(*time);
-        (time <= MAX_INT && key.verify(&cosignature_message(time, text), signature)).then_some(time)
+        ((1..=MAX_INT).contains(&time) && key.verify(&cosignature_message(time, text), signature)).then_some(time)
     }
 }
 

@@ -127,8 +127,7 @@ impl Submission {
             let by = |key: &&VerifierKey| key.name() == line.name() && key.key_id() == line.key_id();
             let key = self.witnesses.iter().find(by);
             let time = key.and_then(|key| key.cosignature_time(self.note.text(), line.signature()));
-            // A time of 0 means none (tlog-cosignature), which a checkpoint's line must have.
-            if time.is_some_and(|time| time > 0) && !kept.contains(&line) {
+            if time.is_some() && !kept.contains(&line) {
                 kept.push(line);
             }
         }
