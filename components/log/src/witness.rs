@@ -34,7 +34,7 @@ use crate::merkle;
 use crate::note::{
     Checkpoint, Note, NoteError, SignatureLine, VerifiedCheckpoint, VerifierKey, cosignature_message, note_line,
 };
-use crate::policy::Policy;
+use crate::policy::KnownLogs;
 use crate::signer::{PublicKey, Signer, SignerError, sign_checked};
 use crate::store::{Store, StoreError};
 use crate::types::{MAX_INT, quote};
@@ -127,20 +127,21 @@ pub struct Witness<K> {
     signer: K,
     key: PublicKey,
     vkey: VerifierKey,
-    logs: Policy,
+    logs: KnownLogs,
 }
 
 impl<K: Signer> Witness<K> {
-    /// The witness of this name. Of `logs` only the `log` lines count.
+    /// The witness of this name; of a policy only the `log` lines count.
     ///
     /// # Errors
     /// `Backend`: a name that is no key name, a key that is not ed25519, or one that signs for a configured log:
     /// a log does not vouch for itself.
-    pub fn new(name: &str, signer: K, logs: Policy) -> Result<Witness<K>, SignerError> {
+    pub fn new(name: &str, signer: K, logs: impl Into<KnownLogs>) -> Result<Witness<K>, SignerError> {
+        let logs = logs.into();
         let backend = |error: Invalid| SignerError::Backend(error.0);
         let key = PublicKey::of_signer(&signer)?;
         let vkey = VerifierKey::for_witness(name, key.clone()).map_err(backend)?;
-        if let Some(log) = logs.logs().find(|log| *log.key().public_key() == key) {
+        if let Some(log) = logs.iter().find(|log| *log.key().public_key() == key) {
             return Err(backend(Invalid(format!("the witness's own key signs for log {}", log.name()))));
         }
         Ok(Witness { signer, key, vkey, logs })
@@ -225,7 +226,7 @@ impl<K: Signer> Witness<K> {
     fn signed_by_its_log(&self, request: &AddCheckpoint) -> Result<(Note, Checkpoint), Refusal> {
         let malformed = |error: NoteError| Refusal::Malformed(error.to_string());
         let checkpoint = Checkpoint::parse(request.note.text()).map_err(malformed)?;
-        let keys = self.logs.log_keys(&checkpoint.origin);
+        let keys = self.logs.keys_of(&checkpoint.origin);
         if keys.is_empty() {
             return Err(Refusal::UnknownOrigin(checkpoint.origin));
         }
