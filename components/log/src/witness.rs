@@ -19,7 +19,7 @@
 //! | 404 | no configured log has this origin | why |
 //! | 403 | no configured key of the origin signed, or a line of one fails | why |
 //! | 409 | the old size is not that of the last cosigned checkpoint | that size, `text/x.tlog.size` |
-//! | 422 | the proof does not lead from there to here: also one size with another root | why |
+//! | 422 | the proof does not lead from there to here: also one size with another root (409 in v1.0) | why |
 //! | 503 | the store, the keystore or the clock fail; too many requests at once for this log | why |
 //! | 200 | cosigned | one line |
 
