@@ -38,7 +38,7 @@ pub fn submit(
     let witnesses = witnesses(common, &what.vkeys)?;
     let segment = match what.segment {
         Some(number) => number,
-        None => unsigned(stream, log)?.checked_sub(1).ok_or_else(|| {
+        None => newest(stream, log)?.ok_or_else(|| {
             Failure::usage(format!(
                 "{stream}: no segment is signed, so there is nothing to submit: seal and sign first"
             ))
@@ -65,10 +65,11 @@ pub fn submit(
     let post = |body: &[u8]| -> Result<Response, Failure> {
         exchange.post(&url, CONTENT_TYPE, body, MAX_ANSWER).map_err(|error| unreached(&what.url, error))
     };
-    let lines = ask(submission, proof, post).map_err(|error| match error {
-        SubmitError::Caller(failure) => named(failure),
-        SubmitError::Witness(why) => named(refused(&what.url, &why)),
-    })?;
+    let lines = match ask(submission, proof, post) {
+        Ok(lines) => lines,
+        Err(SubmitError::Caller(failure)) => return Err(named(failure)),
+        Err(SubmitError::Witness(why)) => return Err(named(refused(&what.url, &why, stream, log)?)),
+    };
 
     let id = SegmentId { stream_id: stream.to_owned(), number: segment };
     let by = cosigned(&Note::new(note.text(), lines.clone())?, &witnesses);
@@ -87,6 +88,11 @@ pub fn submit(
         })
     };
     console.say(text, value)
+}
+
+/// The newest signed segment.
+fn newest(stream: &str, log: &mut impl Service) -> Result<Option<u64>, Failure> {
+    Ok(unsigned(stream, log)?.checked_sub(1))
 }
 
 /// The keys whose lines count: those given, else the witnesses of the policy.
@@ -159,13 +165,25 @@ fn unreached(url: &str, error: ExchangeError) -> Failure {
 }
 
 /// What the witness says against this log is a finding; that it is out of order, or does not know the log, is none.
-fn refused(url: &str, why: &Unanswered) -> Failure {
+/// Nor that it is ahead of one checkpoint, if the log has signed as much itself.
+fn refused(url: &str, why: &Unanswered, stream: &str, log: &mut impl Service) -> Result<Failure, Failure> {
     let text = format!("{url}: {why}");
-    match why {
+    if let Unanswered::Ahead(ahead) = why
+        && let Some(number) = newest(stream, log)?
+        && let Some((_, _, own)) = signed_note(stream, number, log)?
+        && own.size >= *ahead
+    {
+        let own = own.size;
+        return Ok(Failure::usage(format!(
+            "{url}: the witness has cosigned size {ahead}, and this log has {own} entries signed: this is an older \
+             segment, which it cosigns no more; submit the newest, without --segment"
+        )));
+    }
+    Ok(match why {
         Unanswered::Ahead(_) | Unanswered::Forked | Unanswered::NoCosignature => Failure::finding(text),
         Unanswered::Refused(422, _) => Failure::finding(format!(
             "{text}: this checkpoint does not continue what it cosigned, so there are two logs under this key"
         )),
         Unanswered::Refused(..) | Unanswered::Conflict(_) | Unanswered::Protocol(_) => Failure::CannotTell(text),
-    }
+    })
 }

@@ -150,6 +150,26 @@ fn a_log_that_forked_or_went_back_is_a_finding_in_words() {
     assert!(!fork.good("checkpoint").contains(WITNESS));
 }
 
+/// The witness is ahead of an older segment of every log that is submitted regularly: nobody forked.
+#[test]
+fn an_older_segment_than_the_witness_has_is_a_misuse_and_no_finding() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut desk, there, policy) = witnessed(folder.path());
+    let submit = format!("witness submit --url {URL} --policy {policy}");
+    let before = desk.store.deep_clone();
+    grow(&mut desk, "two");
+    desk.good(&submit);
+    let said = desk.run(&format!("{submit} --segment 0"));
+    assert!(said.status == USAGE && said.err.contains("has cosigned size 5"), "{} {}", said.status, said.err);
+    assert!(said.err.contains("this log has 5 entries signed"), "{}", said.err);
+
+    // The same words of a witness that is ahead of the whole log are an alarm, whatever segment was asked for.
+    let mut back = Desk::over(&before);
+    there.reached_by(&mut back);
+    let said = back.run(&format!("{submit} --segment 0"));
+    assert!(said.status == FINDING && said.err.contains("larger tree, of size 5"), "{}", said.err);
+}
+
 #[test]
 fn what_is_no_cosignature_is_not_kept_and_says_why() {
     let folder = tempfile::tempdir().unwrap();

@@ -25,6 +25,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 
 pub use checkpoint::{Checkpoint, VerifiedCheckpoint};
 pub(crate) use checkpoint::{base64_digest, decimal};
+pub(crate) use vkey::ml_dsa_44;
 pub use vkey::{MAX_KEY_NAME, RSA_TYPE, VerifierKey, VerifierKeyKind, cosignature_message};
 
 use crate::types::{hex, quote};

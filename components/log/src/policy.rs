@@ -12,15 +12,22 @@
 //! lead to from there (`keys`), and the quorum cosigned it. Not here:
 //! checking those signatures (`note`), or asking anyone anything: URLs are kept for people.
 //!
+//! A witness may have an ML-DSA-44 key (tlog-cosignature, type 0x06), which nothing here verifies: it counts as one
+//! that never cosigned, and a quorum that needs it is refused.
+//!
+//! A log whose streams share a key is as many logs as it has streams, each of its own origin. C2SP allows a key in one
+//! `log` line only, so an auditor has a policy for each stream; [`KnownLogs`], a witness's list, has them all.
+//!
 //! Invariants:
 //! 1. A name is defined once and used after its line, so `nodes` is in topological order and has no cycle.
 //! 2. A name is a member of at most one group, so a witness counts once.
-//! 3. A public key stands in one line, whatever its key name: no key vouches twice, and no log for itself.
+//! 3. A public key stands in one line, whatever its key name: no key vouches twice, and no log for itself. Only in
+//!    [`KnownLogs`] it may stand in several `log` lines, of different origins.
 
 use std::borrow::Borrow;
 
 use crate::error::Invalid;
-use crate::note::{VerifierKey, VerifierKeyKind};
+use crate::note::{VerifierKey, VerifierKeyKind, ml_dsa_44};
 use crate::types::quote;
 
 /// Longest policy in bytes: 64 logs with 16,384-bit RSA keys, 64 witnesses, 64 groups and some comment.
@@ -35,10 +42,15 @@ const NONE: &str = "none";
 pub struct Policy {
     logs: Vec<Log>,
     witnesses: Vec<Witness>,
+    unverifiable: Vec<Unverifiable>,
     nodes: Vec<Node>,
     /// Index into `nodes`; none asks for no cosignature.
     quorum: Option<usize>,
 }
+
+/// The logs that a witness knows: the `log` lines of tlog-policy text, in which one key may sign for several origins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownLogs(Vec<VerifierKey>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Log {
@@ -64,11 +76,20 @@ impl Borrow<VerifierKey> for Witness {
     }
 }
 
+/// A witness whose cosignatures are not verified here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Unverifiable {
+    name: String,
+    public_key: Vec<u8>,
+}
+
 /// What a name stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Node {
     /// Index into `witnesses`.
     Witness(usize),
+    /// Never met.
+    Unverifiable,
     /// At least `threshold` of the nodes at these earlier indices.
     Group { threshold: usize, members: Vec<usize> },
 }
@@ -78,21 +99,22 @@ impl Policy {
     ///
     /// # Errors
     /// Names the line: an unknown keyword, a name or key used twice, a name not yet defined, a key of the wrong
-    /// kind (a log signs with ed25519, ECDSA or RSA-PSS, a witness with cosignature/v1), a threshold that is not
-    /// 1 to the number of members, a control character, not exactly one quorum line, more than the limits above.
+    /// kind (a log signs with ed25519, ECDSA or RSA-PSS, a witness with cosignature/v1 or ML-DSA-44), a threshold that
+    /// is not 1 to the number of members, a control character, not exactly one quorum line, more than the limits above.
+    /// A quorum that is not met even if every witness cosigned that can be verified here.
     pub fn parse(text: &str) -> Result<Policy, Invalid> {
-        if text.len() > MAX_POLICY {
-            return Err(Invalid(format!("policy: {} bytes, at most {MAX_POLICY}", text.len())));
+        let policy = Parser::default().parse(text)?;
+        let everybody: Vec<usize> = (0..policy.witnesses.len()).collect();
+        match policy.quorum_met(&everybody) {
+            true => Ok(policy),
+            false => {
+                let names: Vec<String> = policy.unverifiable().map(quote).collect();
+                Err(Invalid(format!(
+                    "policy: the quorum cannot be met without {}: ML-DSA-44 cosignatures are not verified here",
+                    names.join(", ")
+                )))
+            }
         }
-        let mut parser = Parser::default();
-        for (index, line) in text.split_terminator('\n').enumerate() {
-            parser.line(line).map_err(|why| Invalid(format!("policy line {}: {why}", index + 1)))?;
-        }
-        if !text.is_empty() && !text.ends_with('\n') {
-            return Err(Invalid("policy: the last line does not end with a newline; it may have been cut".into()));
-        }
-        let quorum = parser.quorum.ok_or_else(|| Invalid("policy: there is no quorum line".into()))?;
-        Ok(Policy { logs: parser.logs, witnesses: parser.witnesses, nodes: parser.nodes, quorum })
     }
 
     /// The keys of the log of this origin, in the order of their lines: only those whose key name is the origin. Who
@@ -116,6 +138,12 @@ impl Policy {
         &self.witnesses
     }
 
+    /// Names of the witnesses whose cosignatures are not verified here, in the order of their lines: they are none of
+    /// [`Policy::witnesses`].
+    pub fn unverifiable(&self) -> impl Iterator<Item = &str> {
+        self.unverifiable.iter().map(|witness| witness.name.as_str())
+    }
+
     /// Whether any cosignature is asked for at all.
     pub fn needs_witnesses(&self) -> bool {
         self.quorum.is_some()
@@ -128,6 +156,7 @@ impl Policy {
         for node in &self.nodes {
             met.push(match node {
                 Node::Witness(index) => cosigned.contains(index),
+                Node::Unverifiable => false,
                 Node::Group { threshold, members } => {
                     members.iter().filter(|member| met.get(**member) == Some(&true)).count() >= *threshold
                 }
@@ -137,10 +166,40 @@ impl Policy {
     }
 }
 
+impl KnownLogs {
+    /// Parses what [`Policy::parse`] does, and besides several `log` lines of one key, each of another origin.
+    /// Whether the quorum can be met does not matter.
+    ///
+    /// # Errors
+    /// As [`Policy::parse`].
+    pub fn parse(text: &str) -> Result<KnownLogs, Invalid> {
+        Ok(Parser { share_keys: true, ..Parser::default() }.parse(text)?.into())
+    }
+
+    /// The keys of the log of this origin; none: it is not known.
+    pub fn keys_of(&self, origin: &str) -> Vec<&VerifierKey> {
+        self.iter().filter(|key| key.name() == origin).collect()
+    }
+
+    /// All of them, in the order of their lines.
+    pub fn iter(&self) -> impl Iterator<Item = &VerifierKey> {
+        self.0.iter()
+    }
+}
+
+impl From<Policy> for KnownLogs {
+    fn from(policy: Policy) -> KnownLogs {
+        KnownLogs(policy.logs.into_iter().map(|log| log.key).collect())
+    }
+}
+
 #[derive(Default)]
 struct Parser {
+    /// Whether logs of different origins may have one key.
+    share_keys: bool,
     logs: Vec<Log>,
     witnesses: Vec<Witness>,
+    unverifiable: Vec<Unverifiable>,
     nodes: Vec<Node>,
     /// Name of each node, and whether a group has it as a member.
     names: Vec<(String, bool)>,
@@ -148,6 +207,21 @@ struct Parser {
 }
 
 impl Parser {
+    fn parse(mut self, text: &str) -> Result<Policy, Invalid> {
+        if text.len() > MAX_POLICY {
+            return Err(Invalid(format!("policy: {} bytes, at most {MAX_POLICY}", text.len())));
+        }
+        for (index, line) in text.split_terminator('\n').enumerate() {
+            self.line(line).map_err(|why| Invalid(format!("policy line {}: {why}", index + 1)))?;
+        }
+        if !text.is_empty() && !text.ends_with('\n') {
+            return Err(Invalid("policy: the last line does not end with a newline; it may have been cut".into()));
+        }
+        let quorum = self.quorum.ok_or_else(|| Invalid("policy: there is no quorum line".into()))?;
+        let Parser { logs, witnesses, unverifiable, nodes, .. } = self;
+        Ok(Policy { logs, witnesses, unverifiable, nodes, quorum })
+    }
+
     fn line(&mut self, line: &str) -> Result<(), String> {
         if let Some(control) = line.bytes().find(|b| (*b < 0x20 && *b != b'\t') || *b == 0x7f) {
             return Err(format!("control character {control:#04x}"));
@@ -171,9 +245,16 @@ impl Parser {
     }
 
     fn log(&mut self, vkey: &str, url: Option<&str>) -> Result<(), String> {
-        let key = self.new_key(vkey)?;
+        let key = match ml_dsa_44(vkey).map_err(|error| error.0)? {
+            None => self.new_key(vkey)?,
+            Some(_) => return Err(NO_LOG_KEY.into()),
+        };
         if !matches!(key.key(), VerifierKeyKind::Signature(_)) {
-            return Err("a log needs a key of type ed25519, ECDSA or RSA-PSS; this one is a witness's".into());
+            return Err(NO_LOG_KEY.into());
+        }
+        let clashes = |log: &Log| same_public_key(&log.key, &key) && !(self.share_keys && log.key.name() != key.name());
+        if self.logs.iter().any(clashes) {
+            return Err(KEY_TAKEN.into());
         }
         room(self.logs.len(), "logs")?;
         self.logs.push(Log { key, url: url.map(str::to_owned) });
@@ -181,18 +262,29 @@ impl Parser {
     }
 
     fn witness(&mut self, name: &str, vkey: &str, url: Option<&str>) -> Result<(), String> {
+        room(self.witnesses.len() + self.unverifiable.len(), "witnesses")?;
+        if let Some(public_key) = ml_dsa_44(vkey).map_err(|error| error.0)? {
+            if self.unverifiable.iter().any(|known| known.public_key == public_key) {
+                return Err(KEY_TAKEN.into());
+            }
+            self.define(name, Node::Unverifiable)?;
+            self.unverifiable.push(Unverifiable { name: name.to_owned(), public_key });
+            return Ok(());
+        }
         let key = self.new_key(vkey)?;
         if !matches!(key.key(), VerifierKeyKind::CosignatureV1(_)) {
-            return Err("a witness needs a cosignature/v1 key (type 0x04); this one is a log's".into());
+            return Err("a witness needs a cosignature/v1 key (type 0x04) or ML-DSA-44 (0x06); this is a log's".into());
         }
-        room(self.witnesses.len(), "witnesses")?;
+        if self.logs.iter().any(|log| same_public_key(&log.key, &key)) {
+            return Err(KEY_TAKEN.into());
+        }
         self.define(name, Node::Witness(self.witnesses.len()))?;
         self.witnesses.push(Witness { name: name.to_owned(), key, url: url.map(str::to_owned) });
         Ok(())
     }
 
     fn group(&mut self, name: &str, threshold: &str, names: &[&str]) -> Result<(), String> {
-        room(self.nodes.len() - self.witnesses.len(), "groups")?;
+        room(self.nodes.len() - self.witnesses.len() - self.unverifiable.len(), "groups")?;
         let mut members = Vec::new();
         for member in names {
             let index = self.find(member)?;
@@ -238,14 +330,21 @@ impl Parser {
         found.ok_or_else(|| format!("no line before this one defines {}", quote(name)))
     }
 
+    /// A key that no witness before has.
     fn new_key(&self, vkey: &str) -> Result<VerifierKey, String> {
         let key: VerifierKey = vkey.parse().map_err(|error: Invalid| error.0)?;
-        let known = self.logs.iter().map(|log| &log.key).chain(self.witnesses.iter().map(|witness| &witness.key));
-        match known.into_iter().any(|known| known.key().public_key() == key.key().public_key()) {
-            true => Err("a line before this one has the same public key".into()),
+        match self.witnesses.iter().any(|witness| same_public_key(&witness.key, &key)) {
+            true => Err(KEY_TAKEN.into()),
             false => Ok(key),
         }
     }
+}
+
+const NO_LOG_KEY: &str = "a log needs a key of type ed25519, ECDSA or RSA-PSS; this one is a witness's";
+const KEY_TAKEN: &str = "a line before this one has the same public key";
+
+fn same_public_key(a: &VerifierKey, b: &VerifierKey) -> bool {
+    a.key().public_key() == b.key().public_key()
 }
 
 fn room(count: usize, what: &str) -> Result<(), String> {
@@ -258,9 +357,14 @@ fn room(count: usize, what: &str) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD as BASE64;
+    use sha2::{Digest as _, Sha256};
+
     use super::*;
     use crate::signer::Algorithm;
     use crate::signer::testing::TestKey;
+    use crate::types::hex;
 
     fn log(origin: &str, seed: u8) -> VerifierKey {
         VerifierKey::for_log(origin, TestKey::new(Algorithm::Ed25519, seed).public()).unwrap()
@@ -363,6 +467,60 @@ mod tests {
         }
         assert!(Policy::parse("quorum none").unwrap_err().0.contains("newline"));
         assert!(Policy::parse(&"#".repeat(MAX_POLICY + 1)).is_err());
+    }
+
+    #[test]
+    fn only_a_witness_may_know_two_logs_of_one_key() {
+        let (payments, orders) = (log("log.example.org/payments", 1), log("log.example.org/orders", 1));
+        let as_witness = VerifierKey::for_witness("w.example", payments.key().public_key().clone()).unwrap();
+        let text = format!("log {payments}\nlog {orders}\n");
+        let logs = KnownLogs::parse(&format!("{text}quorum none\n")).unwrap();
+        assert_eq!(logs.keys_of("log.example.org/payments"), [&payments]);
+        assert_eq!(logs.keys_of("log.example.org/orders"), [&orders]);
+        assert!(Policy::parse(&format!("{text}quorum none\n")).unwrap_err().0.contains("same public key"));
+        for line in [format!("log {payments}\n"), format!("log {orders}\n"), format!("witness w {as_witness}\n")] {
+            let error = KnownLogs::parse(&format!("{text}{line}quorum none\n")).unwrap_err().0;
+            assert!(error.starts_with("policy line 3: ") && error.contains("same public key"), "{error}");
+        }
+        assert!(KnownLogs::parse(&format!("witness w {as_witness}\n{text}quorum none\n")).is_err());
+        assert!(KnownLogs::parse(&text).unwrap_err().0.contains("no quorum"));
+    }
+
+    /// A vkey as tlog-cosignature writes it for ML-DSA-44, made without this crate's own writer.
+    fn ml_dsa(name: &str, public: &[u8]) -> String {
+        let material = [&[6], public].concat();
+        let id = Sha256::new().chain_update(name).chain_update(b"\n").chain_update(&material).finalize();
+        format!("{name}+{}+{}", hex(&id[..4]), BASE64.encode(material))
+    }
+
+    #[test]
+    fn a_witness_whose_signatures_are_not_verified_here_is_one_that_never_cosigns() {
+        let (w, pq) = (witness(11), ml_dsa("pq.example/w", &[7; 1312]));
+        let both = format!("witness w {w}\nwitness pq {pq} https://pq.example\n");
+        let policy = Policy::parse(&format!("{both}group g any w pq\nquorum g\n")).unwrap();
+        assert!(policy.quorum_met(&[0]) && !policy.quorum_met(&[]) && !policy.quorum_met(&[1]));
+        assert_eq!(policy.witnesses().iter().map(|witness| &witness.key).collect::<Vec<_>>(), [&w]);
+        assert_eq!(policy.unverifiable().collect::<Vec<_>>(), ["pq"]);
+        for quorum in ["quorum pq\n", "group g all w pq\nquorum g\n", "group g 2 pq w\nquorum g\n"] {
+            let error = Policy::parse(&format!("{both}{quorum}")).unwrap_err().0;
+            assert!(error.contains("quorum") && error.contains("\"pq\"") && error.contains("ML-DSA-44"), "{error}");
+        }
+        let other_name = ml_dsa("other.example/w", &[7; 1312]);
+        for (text, why) in [
+            (format!("witness w {}\n", ml_dsa("pq.example/w", &[7; 1311])), "1312 bytes"),
+            (format!("witness w {}\n", ml_dsa("pq.example/w", &[7; 1313])), "1312 bytes"),
+            (format!("witness w {}\n", ml_dsa("pq.example/w", &[])), "1312 bytes"),
+            (format!("witness w {}\n", ml_dsa("pq example", &[7; 1312]).replace(' ', "\u{a0}")), "key name"),
+            (format!("witness w {}\n", pq.replacen("pq.", "qp.", 1)), "key id"),
+            (format!("witness w {}\n", pq.replacen("Bgc", "BQc", 1)), "signature type 0x05"),
+            (format!("witness w {pq}=\n"), "base64"),
+            (format!("log {pq}\n"), "a witness's"),
+            (format!("witness a {pq}\nwitness b {other_name}\n"), "same public key"),
+            (format!("witness none {pq}\n"), "taken"),
+        ] {
+            let error = Policy::parse(&format!("{text}quorum none\n")).unwrap_err().0;
+            assert!(error.contains(why), "{why}: {error}");
+        }
     }
 
     #[test]

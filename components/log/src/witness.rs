@@ -7,7 +7,10 @@
 //! # What a cosignature says
 //! That at its time this was the largest tree of the log that this witness had seen, and that every tree it
 //! cosigned before is a prefix of it. Hence the order: clock, state, proof, signature, and the row is durable before
-//! the line leaves. Two requests at once race through the store's compare alone: the loser decides again.
+//! the line leaves. Two requests at once race through the store's compare alone: the loser decides again. No time
+//! leaves that is not in a row: a checkpoint that comes again gets the line it had, and after [`FRESH`] a new row.
+//!
+//! The clock is trusted: a reading ahead of the truth stops the witness until the truth has caught up.
 //!
 //! # Answers (tlog-witness v1.1, checked in this order)
 //! | status | when | body |
@@ -16,7 +19,7 @@
 //! | 404 | no configured log has this origin | why |
 //! | 403 | no configured key of the origin signed, or a line of one fails | why |
 //! | 409 | the old size is not that of the last cosigned checkpoint | that size, `text/x.tlog.size` |
-//! | 422 | the proof does not lead from there to here: also one size with another root | why |
+//! | 422 | the proof does not lead from there to here: also one size with another root (409 in v1.0) | why |
 //! | 503 | the store, the keystore or the clock fail; too many requests at once for this log | why |
 //! | 200 | cosigned | one line |
 
@@ -34,21 +37,27 @@ use crate::merkle;
 use crate::note::{
     Checkpoint, Note, NoteError, SignatureLine, VerifiedCheckpoint, VerifierKey, cosignature_message, note_line,
 };
-use crate::policy::Policy;
+use crate::policy::KnownLogs;
 use crate::signer::{PublicKey, Signer, SignerError, sign_checked};
 use crate::store::{Store, StoreError};
-use crate::types::{MAX_INT, quote};
+use crate::types::quote;
 
 pub use evidence::{Evidence, Verdict, convict};
 pub use exchange::{Exchange, ExchangeError};
 pub use request::{ADD_CHECKPOINT, AddCheckpoint, MAX_PROOF, MAX_REQUEST, SIZE_TYPE};
 pub use state::OriginHash;
-use state::{Cosigned, Part, Place};
+use state::{Cosigned, Place};
 pub use submit::{Next, Response, Submission, SubmitError, Unanswered, submit};
 
 /// Lines of the log kept with a checkpoint, at most. The longest (RSA of 16,384 bits) has 3,000 bytes, so a note
 /// with the witness's line stays below 26,000 and two of them fit in a row of 65,535.
 const MAX_LOG_LINES: usize = 8;
+/// Seconds for which a checkpoint that comes again gets the line it had: short enough for who asks how current the
+/// largest tree is, and a stranger who repeats a public checkpoint makes at most 24 rows a day.
+const FRESH: u64 = 3_600;
+/// 9999-12-31T23:59:59Z in seconds since 1970 UTC, the last time that RFC 3339 can write. A clock beyond it is broken,
+/// and no time after one that was cosigned may be earlier.
+const LAST_TIME: u64 = 253_402_300_799;
 /// Times a request is decided again after another one was faster.
 const MAX_ATTEMPTS: usize = 16;
 
@@ -69,6 +78,8 @@ pub enum Refusal {
     Busy,
     /// The clock reads earlier than this witness's last cosignature, by so many seconds.
     Clock(u64),
+    /// The clock reads this, in seconds since 1970, which is after the year 9999.
+    Future(u64),
     /// The keystore; nothing was cosigned.
     Signer(SignerError),
     /// The store; the checkpoint may have become the last cosigned one, without a line.
@@ -84,7 +95,7 @@ impl Refusal {
             Refusal::UnknownOrigin(_) => 404,
             Refusal::OldSize(_) => 409,
             Refusal::Inconsistent(_) => 422,
-            Refusal::Busy | Refusal::Clock(_) | Refusal::Signer(_) | Refusal::Store(_) => 503,
+            Refusal::Busy | Refusal::Clock(_) | Refusal::Future(_) | Refusal::Signer(_) | Refusal::Store(_) => 503,
         }
     }
 
@@ -108,6 +119,9 @@ impl fmt::Display for Refusal {
             Refusal::OldSize(size) => write!(f, "the last cosigned checkpoint has size {size}"),
             Refusal::Busy => f.write_str("too many requests at once for this log"),
             Refusal::Clock(behind) => write!(f, "the clock is {behind} s behind the last cosignature"),
+            Refusal::Future(time) => {
+                write!(f, "the clock reads {time} s, after the year 9999: cosigned, it would rule out every later time")
+            }
             Refusal::Signer(error) => write!(f, "keystore: {error}"),
             Refusal::Store(error) => write!(f, "store: {error}"),
         }
@@ -127,20 +141,21 @@ pub struct Witness<K> {
     signer: K,
     key: PublicKey,
     vkey: VerifierKey,
-    logs: Policy,
+    logs: KnownLogs,
 }
 
 impl<K: Signer> Witness<K> {
-    /// The witness of this name. Of `logs` only the `log` lines count.
+    /// The witness of this name; of a policy only the `log` lines count.
     ///
     /// # Errors
     /// `Backend`: a name that is no key name, a key that is not ed25519, or one that signs for a configured log:
     /// a log does not vouch for itself.
-    pub fn new(name: &str, signer: K, logs: Policy) -> Result<Witness<K>, SignerError> {
+    pub fn new(name: &str, signer: K, logs: impl Into<KnownLogs>) -> Result<Witness<K>, SignerError> {
+        let logs = logs.into();
         let backend = |error: Invalid| SignerError::Backend(error.0);
         let key = PublicKey::of_signer(&signer)?;
         let vkey = VerifierKey::for_witness(name, key.clone()).map_err(backend)?;
-        if let Some(log) = logs.logs().find(|log| *log.key().public_key() == key) {
+        if let Some(log) = logs.iter().find(|log| *log.key().public_key() == key) {
             return Err(backend(Invalid(format!("the witness's own key signs for log {}", log.name()))));
         }
         Ok(Witness { signer, key, vkey, logs })
@@ -173,19 +188,23 @@ impl<K: Signer> Witness<K> {
         let mut behind = None;
         for _ in 0..MAX_ATTEMPTS {
             // Before the state: at this time nothing larger than what is read next had been seen.
-            let time = clock().min(MAX_INT);
+            let time = clock();
             let latest = place.latest()?;
             self.judge(&mut place, &request, &note, &checkpoint, latest.as_ref())?;
+            if time > LAST_TIME {
+                return Err(Refusal::Future(time));
+            }
             let last_time = latest.as_ref().map_or(1, |latest| latest.time);
             behind = (time < last_time).then(|| last_time - time);
             if behind.is_some() {
                 continue;
             }
-            let line = self.cosign(time, note.text())?;
-            // Nothing new: a fresh time for it needs no row, so repeating a public note fills nobody's disk.
-            if latest.as_ref().is_some_and(|latest| latest.checkpoint == checkpoint) {
-                return Ok(line);
+            if let Some(same) = latest.as_ref().filter(|latest| latest.checkpoint == checkpoint)
+                && time - same.time < FRESH
+            {
+                return Ok(same.line.clone());
             }
+            let line = self.cosign(time, note.text())?;
             let mut lines = note.signatures().to_vec();
             lines.push(line.clone());
             let cosigned = Note::new(note.text(), lines).map_err(|error| Refusal::Malformed(error.to_string()))?;
@@ -194,8 +213,8 @@ impl<K: Signer> Witness<K> {
                 Err(StoreError::Conflict) => continue,
                 Err(error) => return Err(error.into()),
             }
-            // A crash from here on loses a line, not the promise: the log asks again and gets another.
-            self.compare_with_doubts(&mut place, &cosigned)?;
+            // A crash from here on loses a line, not the promise: the log asks again, gets it, and is compared then.
+            compare_with_doubt(&mut place, &cosigned, checkpoint.size)?;
             return Ok(line);
         }
         Err(behind.map_or(Refusal::Busy, Refusal::Clock))
@@ -210,14 +229,15 @@ impl<K: Signer> Witness<K> {
         Ok(place.latest()?.map(|latest| latest.note))
     }
 
-    /// Evidence against a log, oldest first: what convicts it, then what leaves it owing a proof.
+    /// Evidence against a log, oldest first: what convicts it, then what leaves it owing a proof. Of the latter the
+    /// newest 256 are looked at, and those that were explained since left out.
     ///
     /// # Errors
     /// Those of the store.
     pub fn evidence(&self, store: &mut impl Store, hash: &OriginHash) -> Result<Vec<Evidence>, StoreError> {
         let mut place = Place { store, hash, witness: &self.vkey };
-        let mut all = place.evidence(Part::Fork)?;
-        all.extend(place.evidence(Part::Doubt)?);
+        let mut all = place.forks()?;
+        all.extend(place.doubts()?);
         Ok(all)
     }
 
@@ -225,7 +245,7 @@ impl<K: Signer> Witness<K> {
     fn signed_by_its_log(&self, request: &AddCheckpoint) -> Result<(Note, Checkpoint), Refusal> {
         let malformed = |error: NoteError| Refusal::Malformed(error.to_string());
         let checkpoint = Checkpoint::parse(request.note.text()).map_err(malformed)?;
-        let keys = self.logs.log_keys(&checkpoint.origin);
+        let keys = self.logs.keys_of(&checkpoint.origin);
         if keys.is_empty() {
             return Err(Refusal::UnknownOrigin(checkpoint.origin));
         }
@@ -238,7 +258,7 @@ impl<K: Signer> Witness<K> {
     }
 
     /// Whether the checkpoint continues `latest`. Two trees of one size are kept as evidence, whatever else is wrong
-    /// with the request; a larger one without a proof is kept as a doubt.
+    /// with the request; a larger one without a proof is kept as a doubt. A bounded number of look-ups for each.
     fn judge(
         &self,
         place: &mut Place<'_, impl Store>,
@@ -247,17 +267,19 @@ impl<K: Signer> Witness<K> {
         checkpoint: &Checkpoint,
         latest: Option<&Cosigned>,
     ) -> Result<(), Refusal> {
+        let size = checkpoint.size;
         if let Some(latest) = latest {
-            match checkpoint.size.cmp(&latest.checkpoint.size) {
+            match size.cmp(&latest.checkpoint.size) {
                 Ordering::Equal => accuse(place, &latest.note, note)?,
                 Ordering::Less => {
-                    if let Some(known) = place.of_size(checkpoint.size, latest)? {
+                    if let Some(known) = place.of_size(size, latest)? {
                         accuse(place, &known.note, note)?;
                     }
                 }
                 Ordering::Greater => {}
             }
         }
+        compare_with_doubt(place, note, size)?;
         let (old, old_root) = match latest {
             Some(latest) => (latest.checkpoint.size, latest.checkpoint.root),
             None => (0, merkle::empty_root()),
@@ -265,30 +287,25 @@ impl<K: Signer> Witness<K> {
         if request.old_size != old {
             return Err(Refusal::OldSize(old));
         }
-        if merkle::verify_consistency(old, checkpoint.size, &request.proof, &old_root, &checkpoint.root) {
+        if merkle::verify_consistency(old, size, &request.proof, &old_root, &checkpoint.root) {
             return Ok(());
         }
-        if let Some(latest) = latest.filter(|latest| latest.checkpoint.size < checkpoint.size) {
-            self.compare_with_doubts(place, note)?;
-            accuse(place, &latest.note, note)?;
+        if let Some(latest) = latest.filter(|latest| latest.checkpoint.size < size) {
+            if let Some(earlier) = place.keep_doubt(&pair(&latest.note, note)?)? {
+                accuse(place, &earlier.notes()[1], note)?;
+            }
+            // Another request may have had this size cosigned, and looked for a doubt, before this one was kept.
+            if let Some(now) = place.latest()?
+                && let Some(known) = place.of_size(size, &now)?
+            {
+                accuse(place, &known.note, note)?;
+            }
         }
-        let size = checkpoint.size;
         Err(Refusal::Inconsistent(match old == size {
             true if old_root == checkpoint.root => "a proof from a size to itself is empty".into(),
             true => format!("the tree of size {size} has another root"),
             false => format!("the proof does not lead from size {old} to this root of size {size}"),
         }))
-    }
-
-    /// A checkpoint refused earlier may turn out to be the other half of a fork.
-    fn compare_with_doubts(&self, place: &mut Place<'_, impl Store>, note: &Note) -> Result<(), Refusal> {
-        for doubt in place.evidence(Part::Doubt)? {
-            let [_, refused] = doubt.notes();
-            if pair(refused, note)?.is_fork() {
-                accuse(place, refused, note)?;
-            }
-        }
-        Ok(())
     }
 
     /// The line that says: seen at `time`, in seconds (tlog-cosignature, cosignature/v1).
@@ -299,14 +316,20 @@ impl<K: Signer> Witness<K> {
     }
 }
 
-/// Keeps the two, unless they say the same.
+/// A checkpoint refused earlier may turn out to be the other half of a fork.
+fn compare_with_doubt(place: &mut Place<'_, impl Store>, note: &Note, size: u64) -> Result<(), Refusal> {
+    match place.doubt(size)? {
+        Some(doubt) => accuse(place, &doubt.notes()[1], note),
+        None => Ok(()),
+    }
+}
+
+/// Keeps the two, which have one size, unless they say the same.
 fn accuse(place: &mut Place<'_, impl Store>, first: &Note, second: &Note) -> Result<(), Refusal> {
     let evidence = pair(first, second)?;
-    let [a, b] = evidence.checkpoints();
-    match (a == b, evidence.is_fork()) {
-        (true, _) => Ok(()),
-        (false, true) => Ok(place.keep(Part::Fork, &evidence)?),
-        (false, false) => Ok(place.keep(Part::Doubt, &evidence)?),
+    match evidence.is_fork() {
+        true => Ok(place.keep_fork(&evidence)?),
+        false => Ok(()),
     }
 }
 

@@ -88,6 +88,28 @@ fn nothing_that_a_witness_makes_up_is_taken_for_a_cosignature() {
     }
 }
 
+/// RFC 9110 sections 8.3.1 and 5.6.6: types are case-insensitive, and parameters may follow.
+#[test]
+fn a_size_is_understood_however_its_type_is_written() {
+    let tree = Tree::of(12);
+    let first = |kind: &str| {
+        let again = Response { status: 409, content_type: Some(kind.to_owned()), body: b"5\n".to_vec() };
+        witnessed::submission(&tree, 8, 0).answer(&again)
+    };
+    for kind in [
+        "text/x.tlog.size",
+        "Text/X.Tlog.Size",
+        " text/x.tlog.size ",
+        "text/x.tlog.size; charset=utf-8",
+        "text/x.tlog.size\t;charset=utf-8",
+    ] {
+        assert_eq!(first(kind), Ok(Next::Again), "{kind:?}");
+    }
+    for kind in ["", ";", "text/x.tlog.sizes", "text/plain; text/x.tlog.size", "text /x.tlog.size"] {
+        assert!(matches!(first(kind), Err(Unanswered::Protocol(_))), "{kind:?}");
+    }
+}
+
 #[test]
 fn a_submission_that_no_answer_could_serve_is_refused() {
     let (tree, own) = (Tree::of(8), witness().vkey().clone());

@@ -7,12 +7,14 @@ mod witnessed;
 #[path = "support/world.rs"]
 mod world;
 
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::sync::{Arc, Barrier, Mutex};
 
 use secure_log::merkle::verify_consistency;
-use secure_log::note::{Checkpoint, Note, cosignature_message, note_line};
+use secure_log::note::{Checkpoint, Note, SignatureLine, cosignature_message, note_line};
 use secure_log::policy::Policy;
-use secure_log::signer::Algorithm;
+use secure_log::signer::{Algorithm, Signer, SignerError};
 use secure_log::store::{MemStore, Row, RowKind, Store, StoreError, Want};
 use secure_log::types::{Digest, StreamId};
 use secure_log::witness::{AddCheckpoint, Evidence, OriginHash, Refusal, Unanswered, Verdict, Witness, convict};
@@ -110,6 +112,84 @@ fn lines_of_strangers_are_neither_judged_nor_kept() {
     assert_eq!(ids, [log_key().key_id(), witness().vkey().key_id()]);
 }
 
+fn time(line: &SignatureLine) -> u64 {
+    u64::from_be_bytes(*line.signature().first_chunk().unwrap())
+}
+
+fn rows(store: &mut MemStore) -> Vec<Row> {
+    store.rows_mut(RowKind::Checkpoint, &StreamId::try_from(hash().as_str()).unwrap()).clone()
+}
+
+/// "At this time nothing larger had been seen" must hold for every line that ever left, so every time that left is kept.
+#[test]
+fn a_repeated_checkpoint_gets_its_line_again_and_a_fresh_one_after_an_hour() {
+    let (tree, mut store) = (Tree::of(12), store());
+    let mut at = |now: u64, old, new| witness().add_checkpoint(&mut store, || now, &tree.request(old, new));
+    let first = at(NOW, 0, 5).unwrap();
+    for now in [NOW, NOW + 1, NOW + 3_599] {
+        assert_eq!(at(now, 5, 5), Ok(first.clone()));
+    }
+    let fresh = at(NOW + 3_600, 5, 5).unwrap();
+    assert_eq!(time(&fresh), NOW + 3_600);
+    assert!(witness().vkey().verify(tree.note(5).text(), fresh.signature()));
+    assert_eq!(at(NOW + 7_199, 5, 5), Ok(fresh));
+    for new in [5, 8] {
+        assert_eq!(at(NOW + 3_599, 5, new), Err(Refusal::Clock(1)), "the time that left rules");
+    }
+    assert_eq!(time(&at(NOW + 3_601, 5, 8).unwrap()), NOW + 3_601);
+    // A stranger who repeats for a day makes a row an hour.
+    for minute in 0..24 * 60 {
+        at(NOW + 3_601 + minute * 60, 8, 8).unwrap();
+    }
+    let rows = rows(&mut store);
+    assert_eq!(rows.len(), 3 + 23);
+    let notes = rows.iter().map(|row| Note::parse(std::str::from_utf8(&row.body).unwrap()).unwrap());
+    assert!(notes.map(|note| time(note.signatures().last().unwrap())).is_sorted());
+}
+
+/// Signs as the witness, after letting others do something first.
+struct Slow(FixedKey, RefCell<Option<Box<dyn FnOnce()>>>);
+
+impl Signer for Slow {
+    fn algorithm(&self) -> Algorithm {
+        self.0.algorithm()
+    }
+    fn public_key(&self) -> Vec<u8> {
+        self.0.public_key()
+    }
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignerError> {
+        if let Some(others) = self.1.borrow_mut().take() {
+            others();
+        }
+        self.0.sign(message)
+    }
+}
+
+fn slow(others: Box<dyn FnOnce()>) -> Witness<Slow> {
+    let logs = Policy::parse(&format!("log {}\nquorum none\n", log_key())).unwrap();
+    Witness::new(WITNESS, Slow(FixedKey::witness(), RefCell::new(Some(others))), logs).unwrap()
+}
+
+#[test]
+fn a_repetition_while_a_larger_tree_is_signed_leaves_no_line_that_contradicts_another() {
+    let tree = Tree::of(12);
+    let mut shared = world::Shared::default();
+    shared.init("memory").unwrap();
+    witness().add_checkpoint(&mut shared, || NOW, &tree.request(0, 5)).unwrap();
+    let clock = Rc::new(Cell::new(NOW + 4_000));
+    let tick = |clock: &Cell<u64>| clock.replace(clock.get() + 1);
+    let (mut rival, rival_tree, rival_clock) = (shared.clone(), tree.clone(), clock.clone());
+    let said = Rc::new(Cell::new(0));
+    let heard = said.clone();
+    let others = Box::new(move || {
+        let line = witness().add_checkpoint(&mut rival, || tick(&rival_clock), &rival_tree.request(5, 5)).unwrap();
+        heard.set(time(&line));
+    });
+    let larger = slow(others).add_checkpoint(&mut shared, || tick(&clock), &tree.request(5, 8)).unwrap();
+    assert_eq!(said.get(), NOW + 4_001, "size 5 was the largest then");
+    assert!(time(&larger) > said.get(), "so size 8 came later, not at {}", time(&larger));
+}
+
 fn forks(store: &mut impl Store) -> Vec<Verdict> {
     let all = witness().evidence(store, &hash()).unwrap();
     all.iter()
@@ -124,6 +204,7 @@ fn a_fork_of_a_cosigned_size_convicts_the_log_by_one_file_and_its_key_alone() {
     for (old, new) in [(0, 5), (5, 8), (8, 12)] {
         assert_eq!(status(&mut store, &tree.request(old, new)), 200);
     }
+    // tlog-witness v1.1; v1.0 had 409 here. A proof between equal sizes is empty, so nothing could be asked again.
     assert_eq!(status(&mut store, &fork.request(12, 12)), 422);
     // Late, so 409, and still a second tree of a size cosigned long ago.
     assert_eq!(status(&mut store, &fork.request(0, 5)), 409);
@@ -172,10 +253,64 @@ fn a_garbage_proof_with_an_honest_checkpoint_convicts_nobody() {
     let mut request = AddCheckpoint::parse(&tree.request(5, 9)).unwrap();
     request.proof[0].0[0] ^= 1;
     assert_eq!(status(&mut store, &body(&request)), 422);
-    assert_eq!(status(&mut store, &tree.request(5, 9)), 200);
     assert_eq!(forks(&mut store), [Verdict::Owing { old: 5, new: 9 }]);
+    assert_eq!(status(&mut store, &tree.request(5, 9)), 200);
+    assert_eq!(forks(&mut store), [], "what was cosigned since owes nothing");
     let [old, new] = [tree.root(5), tree.root(9)];
     assert!(verify_consistency(5, 9, &tree.proof(5, 9), &old, &new), "and the proof acquits it");
+}
+
+/// A checkpoint of the log's own with a proof that is none: what any reader of the log can send.
+fn junk(tree: &Tree, old: u64, new: u64) -> Vec<u8> {
+    body(&AddCheckpoint { old_size: old, proof: vec![Digest::ZERO], note: tree.note(new) })
+}
+
+#[test]
+fn a_stranger_who_replays_the_logs_checkpoints_neither_fills_the_evidence_nor_hides_a_fork() {
+    let (tree, mut store) = (Tree::of(300), store());
+    let fork = tree.forked(50, 300);
+    assert_eq!(status(&mut store, &tree.request(0, 5)), 200);
+    // Before the log, at every size: each is explained by what is cosigned next.
+    for size in 6..80 {
+        assert_eq!(status(&mut store, &junk(&tree, size - 1, size)), 422);
+        assert_eq!(status(&mut store, &tree.request(size - 1, size)), 200);
+    }
+    assert_eq!(forks(&mut store), []);
+    // And far ahead of it, again and again, with the fork in their midst.
+    for _ in 0..2 {
+        (80..300).for_each(|size| assert_eq!(status(&mut store, &junk(&tree, 79, size)), 422));
+        assert_eq!(status(&mut store, &junk(&fork, 79, 150)), 422, "forked at a size they had shown");
+    }
+    let convicted = |size| Verdict::Forked { size, roots: [tree.root(size), fork.root(size)] };
+    assert_eq!(forks(&mut store)[0], convicted(150));
+    assert_eq!(status(&mut store, &fork.request(79, 200)), 422);
+    assert_eq!(forks(&mut store)[..2], [convicted(150), convicted(200)]);
+    // A doubt that the log passed by is still compared, with what comes too late.
+    let mut passed = witnessed::store();
+    assert_eq!(status(&mut passed, &tree.request(0, 60)), 200);
+    assert_eq!(status(&mut passed, &fork.request(60, 90)), 422);
+    assert_eq!(status(&mut passed, &tree.request(60, 100)), 200);
+    assert_eq!(forks(&mut passed), [Verdict::Owing { old: 60, new: 90 }]);
+    assert_eq!(status(&mut passed, &tree.request(60, 90)), 409);
+    assert_eq!(forks(&mut passed)[0], Verdict::Forked { size: 90, roots: [fork.root(90), tree.root(90)] });
+}
+
+/// A fork shown while the other half is signed, and a kill after the row: the log asks again, and then they are compared.
+#[test]
+fn a_comparison_that_a_kill_prevented_is_made_when_the_checkpoint_comes_again() {
+    let (tree, mut shared) = (Tree::of(12), world::Shared::default());
+    shared.init("memory").unwrap();
+    assert_eq!(status(&mut shared, &tree.request(0, 5)), 200);
+    let (mut rival, fork) = (shared.clone(), tree.forked(4, 12));
+    let others = Box::new(move || {
+        assert_eq!(status(&mut rival, &fork.request(5, 9)), 422);
+        *rival.fail_append.borrow_mut() = Some((StoreError::Unavailable("lost".into()), true));
+    });
+    let refusal = slow(others).add_checkpoint(&mut shared, || NOW, &tree.request(5, 9)).unwrap_err();
+    assert_eq!(refusal.status(), 503);
+    assert_eq!(forks(&mut shared), [Verdict::Owing { old: 5, new: 9 }]);
+    assert_eq!(status(&mut shared, &tree.request(9, 9)), 200);
+    assert!(matches!(forks(&mut shared)[0], Verdict::Forked { size: 9, .. }));
 }
 
 #[test]
@@ -210,6 +345,20 @@ fn a_clock_that_went_back_signs_nothing() {
     assert_eq!(witness().checkpoint(&mut store, &hash()).unwrap().unwrap().text(), tree.note(5).text());
     let refusal = witness().add_checkpoint(&mut witnessed::store(), || 0, &tree.request(0, 5)).unwrap_err();
     assert_eq!(refusal, Refusal::Clock(1), "a time of 0 says that there is none");
+}
+
+/// One reading of a broken clock would otherwise stop the witness for as long as it was wrong.
+#[test]
+fn a_clock_after_the_year_9999_signs_nothing_and_says_why() {
+    const LAST: u64 = 253_402_300_799;
+    let (tree, mut store) = (Tree::of(9), store());
+    for far in [LAST + 1, LAST * 1000, u64::MAX] {
+        let refusal = witness().add_checkpoint(&mut store, || far, &tree.request(0, 5)).unwrap_err();
+        assert!(refusal.status() == 503 && refusal.to_string().contains("year 9999"), "{refusal}");
+    }
+    assert_eq!(rows(&mut store), []);
+    assert_eq!(status(&mut store, &tree.request(0, 5)), 200, "and no harm is done");
+    assert_eq!(time(&witness().add_checkpoint(&mut store, || LAST, &tree.request(5, 8)).unwrap()), LAST);
 }
 
 #[test]

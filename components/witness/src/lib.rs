@@ -10,7 +10,7 @@
 //! |---|---|
 //! | `SECURE_LOG_WITNESS_NAME` | key name of the witness: a schema-less URL of its operator, such as `witness.example.org/w1` |
 //! | `SECURE_LOG_WITNESS_IDENTITY` | label of its ed25519 key in the keystore; no log's key |
-//! | `SECURE_LOG_WITNESS_LOGS` | file with the logs it knows: C2SP tlog-policy, of which only the `log` lines count |
+//! | `SECURE_LOG_WITNESS_LOGS` | file with the logs it knows: C2SP tlog-policy, of which only the `log` lines count; one key may stand in several of them, for the streams of one log |
 //! | `SECURE_LOG_STORE_CONFIG` | config of the composed store; not `:memory:`, which every request would find empty |
 //!
 //! All four are needed; without one of them everything is answered 503.

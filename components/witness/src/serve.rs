@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use secure_log::policy::{MAX_POLICY, Policy};
+use secure_log::policy::{KnownLogs, MAX_POLICY};
 use secure_log::signer::Keystore as _;
 use secure_log::witness::{MAX_REQUEST, Witness};
 use secure_log_bindings::import::ImportedStore;
@@ -39,7 +39,7 @@ fn witness() -> Result<Witness<ImportedKey>, String> {
     let label = variable("SECURE_LOG_WITNESS_IDENTITY")?;
     let logs = text_file(&variable("SECURE_LOG_WITNESS_LOGS")?, MAX_POLICY as u64);
     let logs = logs.map_err(|why| format!("the file of SECURE_LOG_WITNESS_LOGS cannot be read: {why}"))?;
-    let logs = Policy::parse(&logs).map_err(|error| format!("SECURE_LOG_WITNESS_LOGS: {error}"))?;
+    let logs = KnownLogs::parse(&logs).map_err(|error| format!("SECURE_LOG_WITNESS_LOGS: {error}"))?;
     let key = ImportedKeystore.get_key(&label).map_err(|error| format!("the witness's key: {error}"))?;
     Witness::new(&name, key, logs).map_err(|error| error.to_string())
 }

@@ -140,7 +140,8 @@ fn a_cosignature_says_who_and_when_and_counts_for_nothing_else() {
     assert_eq!(verified.cosignatures(note.signatures(), &[&vkey, &witness_key]), Ok(vec![(1, 1_679_315_147)]));
     assert_eq!(verified.cosignatures::<VerifierKey>(&[good], &[]), Ok(vec![]));
     let plain = note_line(&witness_key, &witness.sign(TEXT.as_bytes()).unwrap());
-    for bad in [cosign(2, 1, TEXT), cosign(1, 1, "other\n"), cosign(1 << 63, 1 << 63, TEXT), plain] {
+    let (none, beyond) = (cosign(0, 0, TEXT), cosign(1 << 63, 1 << 63, TEXT));
+    for bad in [cosign(2, 1, TEXT), cosign(1, 1, "other\n"), none, beyond, plain] {
         assert!(matches!(verified.cosignatures(&[bad], &[&witness_key]), Err(NoteError::BadSignature(_))));
     }
     let as_log = VerifierKey::for_log("witness.example.org/w1", witness.public()).unwrap();

@@ -9,6 +9,7 @@
 //! ecdsa-p256          0x02                                          SPKI DER
 //! ed25519 cosigner    0x04  (c2sp.org/tlog-cosignature)             32 raw bytes
 //! rsa-pss-sha256      0xff || "secure-log/rsassa-pss-sha256/v1"     SPKI DER
+//! ML-DSA-44 cosigner  0x06  (c2sp.org/tlog-cosignature)             1,312 bytes; read in policies, never verified
 //! ```
 //!
 //! The RSA type is 32 bytes, the text without terminator: a SPKI begins with 0x30, which is no byte of the
@@ -32,6 +33,9 @@ pub const RSA_TYPE: &[u8; 32] = b"\xffsecure-log/rsassa-pss-sha256/v1";
 const ED25519_TYPE: &[u8] = &[0x01];
 const ECDSA_TYPE: &[u8] = &[0x02];
 const COSIGNATURE_V1_TYPE: &[u8] = &[0x04];
+const ML_DSA_44_TYPE: u8 = 0x06;
+/// Bytes of an ML-DSA-44 public key (FIPS 204, table 2).
+const ML_DSA_44_KEY: usize = 1_312;
 /// Longest vkey in bytes: the name, the id and its two signs, and base64 of the longest RSA key.
 const MAX_VKEY: usize = MAX_KEY_NAME + 10 + (RSA_TYPE.len() + MAX_ENCODED).div_ceil(3) * 4;
 
@@ -75,17 +79,13 @@ impl VerifierKey {
     fn new(name: &str, key: VerifierKeyKind) -> Result<VerifierKey, Invalid> {
         check_name(name)?;
         let public = key.public_key();
-        let hash = match (&key, public.algorithm()) {
-            (VerifierKeyKind::Signature(_), Algorithm::EcdsaP256) => Sha256::digest(public.encoded()),
-            _ => Sha256::new()
-                .chain_update(name)
-                .chain_update(b"\n")
-                .chain_update(key.type_bytes())
-                .chain_update(public.encoded())
-                .finalize(),
+        let key_id = match (&key, public.algorithm()) {
+            (VerifierKeyKind::Signature(_), Algorithm::EcdsaP256) => {
+                first_four(Sha256::digest(public.encoded()).into())
+            }
+            _ => key_id(name, &[key.type_bytes(), public.encoded()].concat()),
         };
-        let [a, b, c, d, ..] = <[u8; 32]>::from(hash);
-        Ok(VerifierKey { name: name.to_owned(), key_id: [a, b, c, d], key })
+        Ok(VerifierKey { name: name.to_owned(), key_id, key })
     }
 
     /// Key name: the origin of a log, the name of a witness.
@@ -112,12 +112,13 @@ impl VerifierKey {
     }
 
     /// When this witness says it saw the checkpoint `text`, in seconds since 1970 UTC; `None` unless this is a
-    /// witness's key and `signature` = `time (u64 BE, at most 2^63-1) || ed25519 signature` verifies.
+    /// witness's key and `signature` = `time (u64 BE, 1 to 2^63-1) || ed25519 signature` verifies. A time of 0 would
+    /// say that there is none, and a witness's line without a time says nothing about what came later.
     pub fn cosignature_time(&self, text: &str, signature: &[u8]) -> Option<u64> {
         let VerifierKeyKind::CosignatureV1(key) = &self.key else { return None };
         let (time, signature) = signature.split_first_chunk::<8>()?;
         let time = u64::from_be_bytes(*time);
-        (time <= MAX_INT && key.verify(&cosignature_message(time, text), signature)).then_some(time)
+        ((1..=MAX_INT).contains(&time) && key.verify(&cosignature_message(time, text), signature)).then_some(time)
     }
 }
 
@@ -168,22 +169,58 @@ impl FromStr for VerifierKey {
 
     /// Parses a vkey, strictly: lower-case hex, canonical base64, the key id that name and key give.
     fn from_str(vkey: &str) -> Result<VerifierKey, Invalid> {
-        let bad = |why: &str| Invalid(format!("verifier key {}: {why}", quote(vkey)));
-        if vkey.len() > MAX_VKEY {
-            return Err(bad(&format!("{} bytes, at most {MAX_VKEY}", vkey.len())));
-        }
-        let mut parts = vkey.splitn(3, '+');
-        let (Some(name), Some(key_id), Some(encoded)) = (parts.next(), parts.next(), parts.next()) else {
-            return Err(bad("must be <name>+<key id>+<key>"));
-        };
-        let bytes = BASE64.decode(encoded).map_err(|_| bad("the key is not canonical base64"))?;
-        let key = VerifierKeyKind::parse(&bytes).map_err(|error| bad(&error.0))?;
-        let parsed = VerifierKey::new(name, key).map_err(|error| bad(&error.0))?;
+        let (name, key_id, bytes) = split(vkey)?;
+        let key = VerifierKeyKind::parse(&bytes).map_err(|error| bad(vkey, &error.0))?;
+        let parsed = VerifierKey::new(name, key).map_err(|error| bad(vkey, &error.0))?;
         match hex(&parsed.key_id) == key_id {
             true => Ok(parsed),
-            false => Err(bad(&format!("its key id is {}", hex(&parsed.key_id)))),
+            false => Err(bad(vkey, &format!("its key id is {}", hex(&parsed.key_id)))),
         }
     }
+}
+
+/// The public key of an ML-DSA-44 cosigner, whose signatures nothing here verifies; `None` for a key of another type.
+///
+/// # Errors
+/// As [`VerifierKey::from_str`].
+pub(crate) fn ml_dsa_44(vkey: &str) -> Result<Option<Vec<u8>>, Invalid> {
+    let (name, claimed, bytes) = split(vkey)?;
+    let Some((&ML_DSA_44_TYPE, public)) = bytes.split_first() else { return Ok(None) };
+    check_name(name).map_err(|error| bad(vkey, &error.0))?;
+    if public.len() != ML_DSA_44_KEY {
+        let why = format!("an ML-DSA-44 key has {ML_DSA_44_KEY} bytes, not {}", public.len());
+        return Err(bad(vkey, &why));
+    }
+    match hex(&key_id(name, &bytes)) {
+        id if id == claimed => Ok(Some(public.to_vec())),
+        id => Err(bad(vkey, &format!("its key id is {id}"))),
+    }
+}
+
+/// Name, key id and `type || public key`; none of them is checked.
+fn split(vkey: &str) -> Result<(&str, &str, Vec<u8>), Invalid> {
+    if vkey.len() > MAX_VKEY {
+        return Err(bad(vkey, &format!("{} bytes, at most {MAX_VKEY}", vkey.len())));
+    }
+    let mut parts = vkey.splitn(3, '+');
+    let (Some(name), Some(key_id), Some(encoded)) = (parts.next(), parts.next(), parts.next()) else {
+        return Err(bad(vkey, "must be <name>+<key id>+<key>"));
+    };
+    let bytes = BASE64.decode(encoded).map_err(|_| bad(vkey, "the key is not canonical base64"))?;
+    Ok((name, key_id, bytes))
+}
+
+fn bad(vkey: &str, why: &str) -> Invalid {
+    Invalid(format!("verifier key {}: {why}", quote(vkey)))
+}
+
+/// Of every type but ECDSA; `material` is `type || public key`.
+fn key_id(name: &str, material: &[u8]) -> [u8; 4] {
+    first_four(Sha256::new().chain_update(name).chain_update(b"\n").chain_update(material).finalize().into())
+}
+
+fn first_four([a, b, c, d, ..]: [u8; 32]) -> [u8; 4] {
+    [a, b, c, d]
 }
 
 impl fmt::Display for VerifierKey {

@@ -4,24 +4,33 @@
 //! |---|---|
 //! | `<origin hash>` | the i-th cosigned checkpoint: a note with the log's lines and then the witness's own |
 //! | `<origin hash>/fork` | evidence that convicts the log |
-//! | `<origin hash>/doubt` | evidence that leaves it owing a proof |
+//! | `<origin hash>/doubt/<size>` | i = 0: evidence that leaves it owing a proof to this size |
+//! | `<origin hash>/doubts` | the size of the i-th doubt |
+//!
+//! A doubt needs no more than a checkpoint that the log signed and anybody can read, and a bad proof. So there is one
+//! for a size, of a size above the last cosigned one: whoever replays what a log published makes at most one row for
+//! each checkpoint the log signed, no cap of theirs is ever full, and each checkpoint is compared by one look-up.
 //!
 //! Invariants:
-//! 1. Sizes never decrease along `<origin hash>`, and each row's tree continues the one before.
+//! 1. Sizes and times never decrease along `<origin hash>`, and each row's tree continues the one before.
 //! 2. A row counts only with the witness's own cosignature: a store that makes up rows makes an error.
 //!    What a store can do unseen is to forget: whoever restores an older one must retire the key.
+//! 3. A doubt and its line in the list are one append.
 
 use sha2::{Digest as _, Sha256};
 
 use crate::error::Invalid;
-use crate::note::{Checkpoint, Note, VerifierKey};
+use crate::note::{Checkpoint, Note, SignatureLine, VerifierKey};
 use crate::store::{Row, RowKind, Store, StoreError, Want};
 use crate::types::{StreamId, hex, quote};
 
 use super::Evidence;
+use super::request::{parse_size_body, size_body};
 
-/// Evidence rows of one stream, at most: whoever has a log's key could fill the medium, and one convicts.
+/// Forks kept of one log, at most: only its key can make one, and one convicts. Also the doubts that are listed.
 const MAX_ROWS: usize = 64;
+/// Doubts that a listing looks at, the newest: strangers can make many that were explained since.
+const MAX_LOOKED_AT: u64 = 256;
 
 /// `hex(SHA-256(origin))`: by which name a witness's readers ask for a log (tlog-witness, monitor retrieval).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,12 +61,14 @@ impl OriginHash {
 
 /// Which rows of a log.
 #[derive(Clone, Copy)]
-pub(super) enum Part {
+enum Part {
     Cosigned,
     /// Evidence whose verdict is [`super::Verdict::Forked`].
     Fork,
-    /// Evidence whose verdict is [`super::Verdict::Owing`].
-    Doubt,
+    /// Sizes of the checkpoints that [`Part::Doubt`] is about.
+    Doubts,
+    /// Evidence whose verdict is [`super::Verdict::Owing`], to this size.
+    Doubt(u64),
 }
 
 /// A checkpoint that this witness cosigned.
@@ -65,7 +76,9 @@ pub(super) struct Cosigned {
     pub index: u64,
     pub note: Note,
     pub checkpoint: Checkpoint,
-    /// Of the cosignature, in seconds.
+    /// The witness's own.
+    pub line: SignatureLine,
+    /// Of that line, in seconds.
     pub time: u64,
 }
 
@@ -99,38 +112,27 @@ impl<S: Store> Place<'_, S> {
     /// # Errors
     /// `Conflict` when another request was faster: what was decided no longer holds.
     pub fn advance(&mut self, after: Option<&Cosigned>, note: &Note) -> Result<(), StoreError> {
-        self.append(Part::Cosigned, after.map_or(0, |last| last.index.saturating_add(1)), note.to_string())
+        let index = after.map_or(0, |last| last.index.saturating_add(1));
+        let row = self.row(Part::Cosigned, index, note.to_string())?;
+        self.store.append(&[row], Want::Synced)
     }
 
-    /// All evidence of a part, in order.
-    pub fn evidence(&mut self, part: Part) -> Result<Vec<Evidence>, StoreError> {
-        let stream = self.stream(part)?;
-        let mut kept: Vec<Evidence> = Vec::new();
-        while kept.len() < MAX_ROWS {
-            let left = (MAX_ROWS - kept.len()) as u32;
-            let page = self.store.scan(RowKind::Checkpoint, &stream, kept.len() as u64, left, false)?;
-            if page.is_empty() {
-                break;
-            }
-            for row in page.iter().take(left as usize) {
-                let corrupt =
-                    |why: String| StoreError::Corrupt(format!("checkpoint row {} of {stream}: {why}", row.index));
-                let text = std::str::from_utf8(&row.body).map_err(|error| corrupt(error.to_string()))?;
-                kept.push(Evidence::parse(text).map_err(|error| corrupt(error.0))?);
-            }
-        }
-        Ok(kept)
+    /// What convicts the log, in order.
+    pub fn forks(&mut self) -> Result<Vec<Evidence>, StoreError> {
+        let rows = self.rows(Part::Fork, 0, MAX_ROWS)?;
+        rows.iter().map(evidence).collect()
     }
 
-    /// Keeps evidence, once for each second checkpoint, as long as there is room.
-    pub fn keep(&mut self, part: Part, evidence: &Evidence) -> Result<(), StoreError> {
+    /// Keeps what convicts the log, once for each second checkpoint, as long as there is room.
+    pub fn keep_fork(&mut self, evidence: &Evidence) -> Result<(), StoreError> {
         for _ in 0..=MAX_ROWS {
-            let kept = self.evidence(part)?;
+            let kept = self.forks()?;
             let [_, accused] = evidence.checkpoints();
-            if kept.len() >= MAX_ROWS || kept.iter().any(|other| other.checkpoints()[1] == *accused) {
+            if kept.len() >= MAX_ROWS || kept.iter().any(|other| other.checkpoints().contains(accused)) {
                 return Ok(());
             }
-            match self.append(part, kept.len() as u64, evidence.to_string()) {
+            let row = self.row(Part::Fork, kept.len() as u64, evidence.to_string())?;
+            match self.store.append(&[row], Want::Synced) {
                 // Another request kept something: the next look sees it.
                 Err(StoreError::Conflict) => {}
                 outcome => return outcome,
@@ -139,20 +141,92 @@ impl<S: Store> Place<'_, S> {
         Err(StoreError::Conflict)
     }
 
+    /// What leaves the log owing a proof to `size`.
+    pub fn doubt(&mut self, size: u64) -> Result<Option<Evidence>, StoreError> {
+        let Some(row) = self.store.get(RowKind::Checkpoint, &self.stream(Part::Doubt(size))?, 0)? else {
+            return Ok(None);
+        };
+        let doubt = evidence(&row)?;
+        match doubt.checkpoints()[1].size == size {
+            true => Ok(Some(doubt)),
+            false => Err(corrupt(&row, "it is about another size")),
+        }
+    }
+
+    /// Keeps a doubt, unless there is one about this size, which is then returned.
+    pub fn keep_doubt(&mut self, evidence: &Evidence) -> Result<Option<Evidence>, StoreError> {
+        let size = evidence.checkpoints()[1].size;
+        for _ in 0..=MAX_ROWS {
+            if let Some(earlier) = self.doubt(size)? {
+                return Ok(Some(earlier));
+            }
+            let count = self.doubts_kept()?;
+            let rows = [
+                self.row(Part::Doubts, count, size_body(size))?,
+                self.row(Part::Doubt(size), 0, evidence.to_string())?,
+            ];
+            match self.store.append(&rows, Want::Synced) {
+                Err(StoreError::Conflict) => {}
+                outcome => return outcome.map(|()| None),
+            }
+        }
+        Err(StoreError::Conflict)
+    }
+
+    /// Of the newest doubts those that what was cosigned since does not explain, in order.
+    pub fn doubts(&mut self) -> Result<Vec<Evidence>, StoreError> {
+        let latest = self.latest()?;
+        let first = self.doubts_kept()?.saturating_sub(MAX_LOOKED_AT);
+        let mut open = Vec::new();
+        for row in self.rows(Part::Doubts, first, MAX_LOOKED_AT as usize)? {
+            let size = parse_size_body(&row.body).ok_or_else(|| corrupt(&row, "no size"))?;
+            let doubt = self.doubt(size)?.ok_or_else(|| corrupt(&row, "the doubt it names is missing"))?;
+            let cosigned = latest.as_ref().map(|latest| self.of_size(size, latest)).transpose()?.flatten();
+            if cosigned.is_none_or(|cosigned| cosigned.checkpoint != doubt.checkpoints()[1]) {
+                open.push(doubt);
+            }
+            if open.len() == MAX_ROWS {
+                break;
+            }
+        }
+        Ok(open)
+    }
+
+    fn doubts_kept(&mut self) -> Result<u64, StoreError> {
+        let last = self.store.last(RowKind::Checkpoint, &self.stream(Part::Doubts)?)?;
+        Ok(last.map_or(0, |row| row.index.saturating_add(1)))
+    }
+
+    /// At most `limit` rows from `start`.
+    fn rows(&mut self, part: Part, start: u64, limit: usize) -> Result<Vec<Row>, StoreError> {
+        let stream = self.stream(part)?;
+        let mut rows: Vec<Row> = Vec::new();
+        while rows.len() < limit {
+            let left = limit - rows.len();
+            let next = start.saturating_add(rows.len() as u64);
+            let page = self.store.scan(RowKind::Checkpoint, &stream, next, left as u32, false)?;
+            if page.is_empty() {
+                break;
+            }
+            rows.extend(page.into_iter().take(left));
+        }
+        Ok(rows)
+    }
+
     fn stream(&self, part: Part) -> Result<StreamId, StoreError> {
         let hash = self.hash.as_str();
         let id = match part {
             Part::Cosigned => hash.to_owned(),
             Part::Fork => format!("{hash}/fork"),
-            Part::Doubt => format!("{hash}/doubt"),
+            Part::Doubts => format!("{hash}/doubts"),
+            Part::Doubt(size) => format!("{hash}/doubt/{size}"),
         };
         StreamId::try_from(id.as_str()).map_err(|error| StoreError::Invalid(error.0))
     }
 
-    fn append(&mut self, part: Part, index: u64, body: String) -> Result<(), StoreError> {
+    fn row(&self, part: Part, index: u64, body: String) -> Result<Row, StoreError> {
         let stream_id = self.stream(part)?;
-        let row = Row { kind: RowKind::Checkpoint, stream_id, index, body: body.into_bytes(), payload: None };
-        self.store.append(&[row], Want::Synced)
+        Ok(Row { kind: RowKind::Checkpoint, stream_id, index, body: body.into_bytes(), payload: None })
     }
 
     fn at(&mut self, index: u64) -> Result<Cosigned, StoreError> {
@@ -163,23 +237,36 @@ impl<S: Store> Place<'_, S> {
     }
 
     fn cosigned(&self, row: Row) -> Result<Cosigned, StoreError> {
-        let corrupt = |why: &str| {
-            let place = format!("checkpoint row {} of {}", row.index, self.hash.as_str());
-            StoreError::Corrupt(format!("{place}: {why}"))
-        };
-        let text = std::str::from_utf8(&row.body).map_err(|_| corrupt("not UTF-8"))?;
-        let note = Note::parse(text).map_err(|error| corrupt(&error.to_string()))?;
-        let checkpoint = Checkpoint::parse(note.text()).map_err(|error| corrupt(&error.to_string()))?;
+        let bad = |why: &str| corrupt(&row, why);
+        let note = Note::parse(text(&row)?).map_err(|error| bad(&error.to_string()))?;
+        let checkpoint = Checkpoint::parse(note.text()).map_err(|error| bad(&error.to_string()))?;
         if OriginHash::of(&checkpoint.origin) != *self.hash {
-            return Err(corrupt("it is of another origin"));
+            return Err(bad("it is of another origin"));
         }
         let own = note
             .signatures()
             .iter()
             .filter(|line| line.name() == self.witness.name() && line.key_id() == self.witness.key_id());
-        let time = own.filter_map(|line| self.witness.cosignature_time(note.text(), line.signature())).next();
-        let time =
-            time.ok_or_else(|| corrupt("no cosignature by this witness's key; another key needs another store"))?;
-        Ok(Cosigned { index: row.index, note, checkpoint, time })
+        let timed = |line: &SignatureLine| {
+            let time = self.witness.cosignature_time(note.text(), line.signature())?;
+            Some((line.clone(), time))
+        };
+        let (line, time) = own
+            .filter_map(timed)
+            .next()
+            .ok_or_else(|| bad("no cosignature by this witness's key; another key needs another store"))?;
+        Ok(Cosigned { index: row.index, note, checkpoint, line, time })
     }
+}
+
+fn evidence(row: &Row) -> Result<Evidence, StoreError> {
+    Evidence::parse(text(row)?).map_err(|error| corrupt(row, &error.0))
+}
+
+fn text(row: &Row) -> Result<&str, StoreError> {
+    std::str::from_utf8(&row.body).map_err(|_| corrupt(row, "not UTF-8"))
+}
+
+fn corrupt(row: &Row, why: &str) -> StoreError {
+    StoreError::Corrupt(format!("checkpoint row {} of {}: {why}", row.index, row.stream_id))
 }

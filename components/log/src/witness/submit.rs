@@ -127,8 +127,7 @@ impl Submission {
             let by = |key: &&VerifierKey| key.name() == line.name() && key.key_id() == line.key_id();
             let key = self.witnesses.iter().find(by);
             let time = key.and_then(|key| key.cosignature_time(self.note.text(), line.signature()));
-            // A time of 0 means none (tlog-cosignature), which a checkpoint's line must have.
-            if time.is_some_and(|time| time > 0) && !kept.contains(&line) {
+            if time.is_some() && !kept.contains(&line) {
                 kept.push(line);
             }
         }
@@ -140,11 +139,13 @@ impl Submission {
 
     fn conflict(&mut self, response: &Response) -> Result<Next, Unanswered> {
         let kind = response.content_type.as_deref().unwrap_or_default();
-        let size = match kind {
-            SIZE_TYPE => parse_size_body(&response.body),
+        // A media type is case-insensitive, and parameters may follow it (RFC 9110 section 8.3.1).
+        let media_type = kind.split(';').next().unwrap_or_default().trim_matches([' ', '\t']);
+        let size = match media_type.eq_ignore_ascii_case(SIZE_TYPE) {
+            true => parse_size_body(&response.body),
             // Version 1.0 of the specification answers 409 without a size when the roots differ.
-            _ if self.old_size == self.checkpoint.size => return Err(Unanswered::Forked),
-            _ => None,
+            false if self.old_size == self.checkpoint.size => return Err(Unanswered::Forked),
+            false => None,
         };
         let Some(size) = size else {
             return Err(Unanswered::Protocol(format!("409 without a size, as {}", quote(kind))));
