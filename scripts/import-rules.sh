@@ -94,7 +94,7 @@ for path in sorted(root.rglob("*")):
     if re.search(r"package (secure-log:log|keys:keystore)\b", text):
         faults.append(f"{place}: holds a copy of an interface of wit/")
     if "generate!(" in text and not any(place.is_relative_to(home) for home in GENERATES):
-        faults.append(f"{place}: only {", ".join(GENERATES)} call generate!")
+        faults.append(f"{place}: only {' '.join(GENERATES)} call generate!")
 
 for fault in faults:
     print(f"import rules: {fault}", file=sys.stderr)
