@@ -33,7 +33,7 @@ mod token;
 mod values;
 
 #[doc(hidden)]
-#[allow(unsafe_code, missing_docs)]
+#[allow(missing_docs)]
 // Exported on wasm only.
 #[cfg_attr(not(target_arch = "wasm32"), allow(unused))]
 pub mod wit {

@@ -156,6 +156,16 @@ pub fn writable(folder: &Path) -> io::Result<()> {
     OpenOptions::new().write(true).open(folder.join("token.object")).map(|_| ())
 }
 
+/// Whether tokens can be made in the token directory: a file, which is no token, is made and removed.
+///
+/// # Errors
+/// As the system says it.
+pub fn creatable(directory: &Path) -> io::Result<()> {
+    let probe = directory.join(".writable");
+    fs::write(&probe, [])?;
+    fs::remove_file(probe)
+}
+
 /// The names in a folder, sorted.
 fn names(folder: &Path) -> Result<Vec<String>, Damage> {
     let damage = |what: String| Damage { path: folder.to_owned(), what };

@@ -299,6 +299,10 @@ impl provisioning::Guest for Component {
         }
         let mut field = [b' '; 32];
         field.get_mut(..label.len()).ok_or(Rv::CkrArgumentsBad)?.copy_from_slice(label.as_bytes());
+        scan::creatable(&directory()?).map_err(|error| {
+            tell(&format!("the token directory can not be written: {error}"));
+            Rv::CkrTokenWriteProtected
+        })?;
         named(ffi::init_token(slot, &so_pin, &field))?;
         look()
     }

@@ -24,7 +24,7 @@ use serde_json::Value;
 use args::{Args, Command};
 use failure::{CANNOT, Failure, USAGE};
 
-#[allow(unsafe_code, missing_docs)]
+#[allow(missing_docs)]
 mod wit {
     wit_bindgen::generate!({
         path: "../../wit",

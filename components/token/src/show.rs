@@ -116,6 +116,7 @@ fn described(session: &Session, slot: &Slot, object: ObjectHandle) -> Result<(St
         match &shown {
             Value::Bool(true) => words.push(key.to_owned()),
             Value::Bool(false) => {}
+            Value::String(text) if key == "class" => words.push(text.clone()),
             other => words.push(format!("{key} {other}")),
         }
         value[key] = shown;
