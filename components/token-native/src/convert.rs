@@ -19,9 +19,7 @@ const UNNAMED: [u64; 31] = [
 /// The code that a function answered; what went wrong before or after it is CKR_GENERAL_ERROR.
 pub fn rv(error: Error) -> Rv {
     match error {
-        Error::Pkcs11(RvError::UnknownErrorCode(number) | RvError::VendorDefined(number), _) =>
-        {
-            #[allow(clippy::useless_conversion, reason = "CK_ULONG is 32 bits elsewhere")]
+        Error::Pkcs11(RvError::UnknownErrorCode(number) | RvError::VendorDefined(number), _) => {
             Rv::from_number(u64::from(number))
         }
         Error::Pkcs11(error, _) => numbered(error),
@@ -107,7 +105,7 @@ fn ulong(number: u64) -> cryptoki::types::Ulong {
     // A modulus of so many bits does not exist.
     cryptoki::types::Ulong::new(number.try_into().unwrap_or(cryptoki_sys::CK_ULONG::MAX))
 }
-#[allow(clippy::unnecessary_wraps, clippy::useless_conversion, reason = "CK_ULONG is 32 bits elsewhere")]
+#[allow(clippy::unnecessary_wraps, reason = "one form for all in the table above")]
 fn number(value: cryptoki::types::Ulong) -> Option<u64> {
     Some(u64::from(*value))
 }
