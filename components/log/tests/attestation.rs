@@ -29,7 +29,7 @@ impl Maker {
     fn new(newkey: &str, options: &str) -> Maker {
         let maker = Maker { folder: tempfile::tempdir().unwrap() };
         maker.openssl(&format!(
-            "req -x509 -newkey {newkey} -nodes -keyout root.key -out root.pem -subj /CN=Root -days 9 {options}"
+            "req -x509 -newkey {newkey} -nodes -keyout root.key -out root.pem -subj /O=Maker/CN=Root -days 9 {options}"
         ));
         maker.openssl(&format!("req -newkey {newkey} -nodes -keyout batch.key -out batch.csr -subj /CN=Batch"));
         maker
@@ -91,9 +91,9 @@ fn chains_in_the_algorithms_of_makers_are_followed() {
             let key = FixedKey::log(algorithm);
             let chain = maker.chain(&key, options);
             let found = verdict(&chain, &key);
-            let whole = Certified::ChainOk { certificates: 3, issuer: "CN=Root".into(), self_issued: true };
+            let whole = Certified::ChainOk { certificates: 3, issuer: "CN=Root,O=Maker".into(), self_issued: true };
             assert_eq!(found, whole, "{newkey} {options} {algorithm:?}");
-            let open = Certified::ChainOk { certificates: 2, issuer: "CN=Root".into(), self_issued: false };
+            let open = Certified::ChainOk { certificates: 2, issuer: "CN=Root,O=Maker".into(), self_issued: false };
             assert_eq!(verdict(&chain[..2], &key), open);
         }
     }
@@ -182,7 +182,7 @@ fn verify_tells_what_is_known_of_every_attested_key() {
     assert_eq!(report.finding, None, "the log says what its keys said");
     let told: Vec<&String> = report.notes.iter().filter(|note| note.contains("attestation of the key")).collect();
     assert_eq!(told.len(), 3, "{told:?}");
-    assert!(told[0].ends_with("chain ok, 3 certificate(s) up to \"CN=Root\", its own issuer"), "{}", told[0]);
+    assert!(told[0].ends_with("chain ok, 3 certificate(s) up to \"CN=Root,O=Maker\", its own issuer"), "{}", told[0]);
     assert!(told[1].contains(": key differs: the certificate is of "), "{}", told[1]);
     assert!(told[2].ends_with(": opaque, 19 bytes in no form known here"), "{}", told[2]);
 }

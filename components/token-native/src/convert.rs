@@ -11,17 +11,15 @@ use secure_log_pkcs11::{
 };
 
 /// Codes that the crate names and the seam does not: encryption, wrapping, digests, one-time passwords.
-const UNNAMED: [u64; 31] = [
-    0x40, 0x41, 0x51, 0x64, 0x65, 0x66, 0x67, 0x69, 0x6a, 0xc0, 0xc1, 0xf0, 0xf1, 0x110, 0x112, 0x113, 0x114, 0x115,
-    0x120, 0x160, 0x170, 0x180, 0x1a0, 0x1a1, 0x1b0, 0x1b1, 0x1b5, 0x1b6, 0x1b7, 0x1b8, 0x1b9,
+const UNNAMED: [u64; 32] = [
+    0x40, 0x41, 0x51, 0x64, 0x65, 0x66, 0x67, 0x69, 0x6a, 0xc0, 0xc1, 0xf0, 0xf1, 0xf2, 0x110, 0x112, 0x113, 0x114,
+    0x115, 0x120, 0x160, 0x170, 0x180, 0x1a0, 0x1a1, 0x1b0, 0x1b1, 0x1b5, 0x1b6, 0x1b7, 0x1b8, 0x1b9,
 ];
 
 /// The code that a function answered; what went wrong before or after it is CKR_GENERAL_ERROR.
 pub fn rv(error: Error) -> Rv {
     match error {
-        Error::Pkcs11(RvError::UnknownErrorCode(number) | RvError::VendorDefined(number), _) =>
-        {
-            #[allow(clippy::useless_conversion, reason = "CK_ULONG is 32 bits elsewhere")]
+        Error::Pkcs11(RvError::UnknownErrorCode(number) | RvError::VendorDefined(number), _) => {
             Rv::from_number(u64::from(number))
         }
         Error::Pkcs11(error, _) => numbered(error),
@@ -107,7 +105,7 @@ fn ulong(number: u64) -> cryptoki::types::Ulong {
     // A modulus of so many bits does not exist.
     cryptoki::types::Ulong::new(number.try_into().unwrap_or(cryptoki_sys::CK_ULONG::MAX))
 }
-#[allow(clippy::unnecessary_wraps, clippy::useless_conversion, reason = "CK_ULONG is 32 bits elsewhere")]
+#[allow(clippy::unnecessary_wraps, reason = "one form for all in the table above")]
 fn number(value: cryptoki::types::Ulong) -> Option<u64> {
     Some(u64::from(*value))
 }

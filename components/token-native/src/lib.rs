@@ -14,6 +14,7 @@
 //! Object handles are numbers to the caller; only those that the same session found are passed on to the module.
 
 #![deny(unsafe_code)]
+#![allow(clippy::useless_conversion, reason = "CK_ULONG is 32 bits on other platforms")]
 
 mod convert;
 mod sign;
@@ -199,7 +200,6 @@ impl Session for NativeSession {
         let mut handles = Vec::new();
         for object in self.session.iter_objects(&template).map_err(rv)?.take(limit as usize) {
             let object = object.map_err(rv)?;
-            #[allow(clippy::useless_conversion, reason = "CK_ULONG is 32 bits elsewhere")]
             let handle = ObjectHandle::from(object.handle());
             self.found.borrow_mut().insert(handle, object);
             handles.push(handle);

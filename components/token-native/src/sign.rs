@@ -59,7 +59,6 @@ impl SignFunction {
     }
 }
 
-#[allow(clippy::useless_conversion, reason = "CK_ULONG is 32 bits elsewhere")]
 fn code(status: CK_RV) -> Rv {
     Rv::from_number(u64::from(status))
 }
