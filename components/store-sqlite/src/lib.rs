@@ -36,6 +36,7 @@ mod render;
 mod schema;
 mod store;
 mod vfs;
+mod watch;
 
 pub use store::{SqliteStore, Stats};
 
