@@ -33,7 +33,8 @@ mkdir "$work/file" "$work/shared" "$work/sqlite" "$work/owned"
 options=()
 for store in 'file file/{}.jsonl' 'file shared/{}.jsonl?shared' 'sqlite sqlite/{}.db' 'sqlite owned/{}.db?owner'; do
     echo "== ${store% *}, ${store#* }"
-    suite "contract-${store% *}" store "/data/${store#* }"
+    config=/data/${store#* }
+    suite "contract-${store% *}" store "$config" --read-only "${config%%\?*}?readonly"
 done
 for algorithm in ed25519 ecdsa-p256 rsa-pss-sha256; do
     echo "== keystore, $algorithm"

@@ -26,6 +26,9 @@ enum Suite {
     Store {
         /// Store config with `{}` in it, which is another number for each case: nothing may be stored there yet
         config: String,
+        /// Config, with the same `{}`, that opens the same storage read-only; absent: the store has none
+        #[arg(long)]
+        read_only: Option<String>,
     },
     /// How many cases of a store there are
     StoreCases,
@@ -50,6 +53,7 @@ enum Suite {
 /// The one instance of the composed store.
 struct Composed {
     config: String,
+    read_only: Option<String>,
     used: usize,
 }
 
@@ -72,13 +76,17 @@ impl Harness for Composed {
     fn shared(&self) -> bool {
         false
     }
+
+    fn read_only(&self, _: &str) -> Option<String> {
+        Some(self.read_only.as_ref()?.replace("{}", &self.used.to_string()))
+    }
 }
 
 fn main() {
     match Args::parse().suite {
-        Suite::Store { config } => run(&mut Composed { config, used: 0 }),
+        Suite::Store { config, read_only } => run(&mut Composed { config, read_only, used: 0 }),
         Suite::StoreCases => println!("{}", case_count::<Composed>()),
-        Suite::StoreCase { number, config } => run_case(&mut Composed { config, used: 0 }, number),
+        Suite::StoreCase { number, config } => run_case(&mut Composed { config, read_only: None, used: 0 }, number),
         Suite::Keystore { absent, labels } => {
             let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
             signer_suite(&mut ImportedKeystore, &labels, absent.as_deref());

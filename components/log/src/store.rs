@@ -6,6 +6,7 @@
 mod memory;
 
 use std::fmt;
+use std::path::Path;
 
 pub use memory::{MemStore, check_batch};
 
@@ -149,6 +150,18 @@ pub enum StoreError {
     Denied(String),
 }
 
+impl StoreError {
+    /// What a store that was opened read-only answers to every writing call.
+    pub fn read_only() -> StoreError {
+        StoreError::Denied("opened read-only".into())
+    }
+
+    /// What a read-only open answers where nothing is stored: it creates nothing.
+    pub fn no_log_at(path: &Path) -> StoreError {
+        StoreError::Invalid(format!("there is no log at {}", path.display()))
+    }
+}
+
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -180,6 +193,7 @@ pub trait Store {
     /// All rows or none. Each row's index must be the next of its (kind, stream), counted through the
     /// slice, else `Conflict`. An empty slice with `Synced` makes all earlier rows durable.
     /// A store that found its storage damaged refuses every append, an empty one as well, with `Corrupt`.
+    /// Opened read-only: rows are `Denied`; an empty slice is answered as ever, and nothing is written or synced.
     /// More than [`MAX_BATCH_ROWS`] rows or [`MAX_BATCH_BYTES`] + one row's worth of bytes is `Invalid`.
     fn append(&mut self, rows: &[Row], want: Want) -> Result<(), StoreError>;
 
@@ -203,6 +217,7 @@ pub trait Store {
     /// Ids of streams that have an entry row, in byte order, greater than `after`, at most `limit`.
     fn streams(&mut self, after: Option<&StreamId>, limit: u32) -> Result<Vec<StreamId>, StoreError>;
 
-    /// Drops the payload of a row, durably, idempotent; the body stays. No such row: `Invalid`.
+    /// Drops the payload of a row, durably, idempotent; the body stays. No such row: `Invalid`. Opened read-only:
+    /// `Denied`.
     fn erase(&mut self, kind: RowKind, stream: &StreamId, index: u64) -> Result<(), StoreError>;
 }

@@ -268,6 +268,26 @@ fn opening_finishes_an_erasure_that_a_crash_interrupted() {
     assert!(store.rows(RowKind::Entry, |rows| rows[3..6].iter().all(|row| row.payload.is_none())));
 }
 
+/// Who opens a log read-only to judge it must be able to read it, whatever its writer left undone.
+#[test]
+fn an_erasure_that_may_not_be_finished_here_is_left_to_others() {
+    let store = Shared::default();
+    let mut first = log(&store);
+    first.append_batch(&stream(), &events(10), Want::Synced).unwrap();
+    *store.fail_erase.borrow_mut() = Some(StoreError::Io("unplugged".into()));
+    first.erase_payload(&stream(), 3, 5, "request 17").unwrap_err();
+    *store.fail_erase.borrow_mut() = Some(StoreError::read_only());
+    let mut judge = log(&store);
+    assert_eq!(judge.head(&stream()).unwrap().size, 12);
+    assert!(judge.read(&stream(), 4).unwrap().payload.is_some());
+    assert!(store.fail_erase.borrow().is_none(), "it was tried");
+    // The one who asks for an erasure is told that there was none.
+    *store.fail_erase.borrow_mut() = Some(StoreError::read_only());
+    assert_eq!(judge.erase_payload(&stream(), 3, 5, "request 17"), Err(LogError::Store(StoreError::read_only())));
+    log(&store).head(&stream()).unwrap();
+    assert!(store.rows(RowKind::Entry, |rows| rows[3..6].iter().all(|row| row.payload.is_none())));
+}
+
 #[test]
 fn a_closed_stream_takes_only_erasures_and_seals() {
     let store = Shared::default();

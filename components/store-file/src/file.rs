@@ -4,10 +4,17 @@
 use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::Duration;
 
 use secure_log::store::StoreError;
 
 use crate::medium::{Access, Medium};
+
+/// Looks at bytes that do not fit before they count as damage: another may be writing them at this moment.
+const LOOKS: u32 = 3;
+/// Between two looks of an instance that only reads: it has no turn among writers that would give it time.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// What a store has done since it was made; tests hold it to its promises by this.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,8 +51,33 @@ pub struct LogFile {
     medium: Medium,
     path: PathBuf,
     writable: bool,
+    overlay: Vec<Overlay>,
     /// Counted by every method and by the other modules.
     pub stats: Stats,
+}
+
+/// Bytes that are read instead of those of the file: what an erasure that nobody may finish here leaves.
+#[derive(Debug)]
+pub struct Overlay {
+    /// Offset of the first byte.
+    pub at: u64,
+    /// How many, with a line feed as the last.
+    pub length: u64,
+    /// The first of them; spaces follow.
+    pub line: Vec<u8>,
+}
+
+impl Overlay {
+    /// Puts what is of this into `found`, which was read from `offset`.
+    fn cover(&self, offset: u64, found: &mut [u8]) {
+        let skip = self.at.saturating_sub(offset);
+        let within = offset.saturating_sub(self.at);
+        let count = self.length.saturating_sub(within).min((found.len() as u64).saturating_sub(skip));
+        for (place, byte) in (within..).zip(found.iter_mut().skip(skip as usize).take(count as usize)) {
+            let padding = if place + 1 == self.length { b'\n' } else { b' ' };
+            *byte = self.line.get(place as usize).copied().unwrap_or(padding);
+        }
+    }
 }
 
 /// What a failed operation means to the caller of the store.
@@ -72,7 +104,8 @@ pub fn sync_directory(path: &Path, stats: &mut Stats) -> Result<(), StoreError> 
 impl LogFile {
     /// Opens for reading and writing, or for reading only when writing is not permitted. `None`: no file.
     pub fn open(path: &Path, stats: Stats) -> Result<Option<LogFile>, StoreError> {
-        let made = |medium, writable| Some(LogFile { medium, path: path.to_owned(), writable, stats });
+        let made =
+            |medium, writable| Some(LogFile { medium, path: path.to_owned(), writable, overlay: Vec::new(), stats });
         match Medium::open(path, Access::Write) {
             Ok(medium) => Ok(made(medium, true)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -84,13 +117,24 @@ impl LogFile {
         }
     }
 
+    /// Opens for reading only, whatever is permitted. `None`: no file.
+    pub fn open_read_only(path: &Path, stats: Stats) -> Result<Option<LogFile>, StoreError> {
+        match Medium::open(path, Access::Read) {
+            Ok(medium) => {
+                Ok(Some(LogFile { medium, path: path.to_owned(), writable: false, overlay: Vec::new(), stats }))
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(failed("opening", path, &error)),
+        }
+    }
+
     /// Creates an empty file, or opens the one that another process has just created.
     pub fn create(path: &Path, stats: Stats) -> Result<LogFile, StoreError> {
         let medium = Medium::open(path, Access::Create).map_err(|error| match error.kind() {
             ErrorKind::NotFound => StoreError::Invalid(format!("{}: no such directory", path.display())),
             _ => failed("creating", path, &error),
         })?;
-        Ok(LogFile { medium, path: path.to_owned(), writable: true, stats })
+        Ok(LogFile { medium, path: path.to_owned(), writable: true, overlay: Vec::new(), stats })
     }
 
     /// Where it is.
@@ -107,6 +151,16 @@ impl LogFile {
         }
     }
 
+    /// Whether bytes that do not fit are to be read once more. `looks`: how often they were; 0 before the first.
+    pub fn look_again(&self, looks: &mut u32) -> bool {
+        *looks += 1;
+        let again = *looks < LOOKS;
+        if again && !self.writable {
+            sleep(PAUSE);
+        }
+        again
+    }
+
     /// Bytes of the file.
     pub fn size(&self) -> Result<u64, StoreError> {
         self.medium.size().map_err(|error| failed("size of", &self.path, &error))
@@ -117,7 +171,15 @@ impl LogFile {
         self.stats.reads += 1;
         let done = self.medium.read_full(offset, room).map_err(|error| failed("reading", &self.path, &error))?;
         self.stats.bytes_read += done as u64;
+        for overlay in &self.overlay {
+            overlay.cover(offset, &mut room[..done]);
+        }
         Ok(done)
+    }
+
+    /// Reads these instead of what the file has there; those of before are forgotten.
+    pub fn overlay(&mut self, overlay: Vec<Overlay>) {
+        self.overlay = overlay;
     }
 
     /// One write of all of `bytes`.

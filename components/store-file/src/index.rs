@@ -10,6 +10,9 @@
 //!
 //! `head` must name a commit line that stands in the log and whose `tails` fit the counts. An offset must
 //! lead to a line that says the row's place. Whatever fails is rebuilt from the log, in one pass.
+//!
+//! Opened read-only it is used as it stands and never written: the offsets of rows behind its head, of all rows
+//! where there is none, stay in memory, 8 bytes each.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -40,16 +43,17 @@ const FIRST_LINE: &str = "secure-log index 1";
 pub struct Index {
     directory: PathBuf,
     token: String,
+    writable: bool,
     handles: Vec<(usize, Medium)>,
     saved_end: u64,
 }
 
 impl Index {
     /// Beside the log. `token` is this instance's own.
-    pub fn new(log: &Path, token: &str) -> Index {
+    pub fn new(log: &Path, token: &str, writable: bool) -> Index {
         let mut directory = log.as_os_str().to_owned();
         directory.push(".idx");
-        Index { directory: directory.into(), token: token.to_owned(), handles: Vec::new(), saved_end: 0 }
+        Index { directory: directory.into(), token: token.to_owned(), writable, handles: Vec::new(), saved_end: 0 }
     }
 
     /// The log's state at the newest head, or at the beginning when there is none that fits.
@@ -148,7 +152,10 @@ impl Index {
             let file = match create {
                 true => Medium::open(&path, Access::Create),
                 // A later save writes to it, where it may.
-                false => Medium::open(&path, Access::Write).or_else(|_| Medium::open(&path, Access::Read)),
+                false if self.writable => {
+                    Medium::open(&path, Access::Write).or_else(|_| Medium::open(&path, Access::Read))
+                }
+                false => Medium::open(&path, Access::Read),
             };
             let file = file.map_err(|error| failed("opening", &path, &error))?;
             self.handles.truncate(HANDLES - 1);

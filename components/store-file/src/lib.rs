@@ -4,8 +4,8 @@
 //! jq -r 'select(.kind == "entry") | [.time, .severity, .producer, .type, .payload] | @tsv' audit.jsonl
 //! ```
 //! Natively it is a library: [`FileStore`] is a [`secure_log::store::Store`]. Its component is that type and
-//! the last line of this file. Config: a path, and `?shared` behind it when several writers use the file.
-//! All processes that use one file use the same mode.
+//! the last line of this file. Config: a path, and `?shared` behind it when several writers use the file, or
+//! `?readonly` to judge it. All processes that write to one file use the same mode.
 //!
 //! # What is stored
 //! One row is one line; the lines of an append and the commit line that closes them are one buffer and one
@@ -29,6 +29,20 @@
 //! and [`FileStore::recovered`] and stderr say so. Anything else that is not as it was written is damage:
 //! it is `corrupt` where it is read, [`FileStore::damage`] names it, nothing is written any more and nothing
 //! is repaired. Memory does not grow with the log, only with the number of streams.
+//!
+//! # Opened to be read only
+//! With `?readonly` the file must be there with its whole first line, else `invalid`; it is opened for reading, on a
+//! medium or in a directory where nothing can be written as well. No file is created, written, synced, cut or
+//! removed: no lease, no index, no token. Rows and erasures are `denied`; an empty append still says `corrupt` of
+//! a damaged log, and else does nothing: what others wrote is not made durable by it.
+//! - A torn append behind the last commit stays where it is and is not shown; `recovered` and stderr say so. It may
+//!   be one that is being written: any number of writers may go on, in either mode, and each call sees the appends
+//!   that were whole when it looked, synced or not. What does not fit is looked at three times before it is damage.
+//! - An erasure that was ordered and not carried out is shown as carried out.
+//! - Of a shared log `<log>.commits/` is not looked at: an append that is linked there and not in the file yet has
+//!   not been answered.
+//! - The index is used as it lies there. Rows behind its head, all rows if it is missing, cost one pass when
+//!   opening, and 8 bytes of memory each (twice that while it grows): 8 MB for a million rows.
 
 mod config;
 mod file;

@@ -39,6 +39,7 @@ pub fn replay(
     mut save: impl FnMut(&mut Log, &mut LogFile),
 ) -> Result<Rest, StoreError> {
     let mut window = Window::default();
+    let mut looks = 0;
     loop {
         let start = log.end;
         match read_block(file, log, &mut window)? {
@@ -48,18 +49,16 @@ pub fn replay(
                 }
             }
             Step::End => return Ok(Rest::Clean),
-            Step::Bad(why) => {
-                let verdict = judge(file, log, &mut window, start)?;
-                return match verdict {
-                    Verdict::Torn(bytes) => Ok(Rest::Torn(bytes)),
-                    Verdict::Damaged => {
-                        let why = format!("{}: damage in the append at byte {start}: {why}", file.path().display());
-                        log.damage = Some(why.clone());
-                        salvage(file, log, &mut window)?;
-                        Ok(Rest::Damaged(why))
-                    }
-                };
-            }
+            Step::Bad(why) => match judge(file, log, &mut window, start)? {
+                Verdict::Torn(bytes) => return Ok(Rest::Torn(bytes)),
+                Verdict::Damaged if file.look_again(&mut looks) => window.forget(),
+                Verdict::Damaged => {
+                    let why = format!("{}: damage in the append at byte {start}: {why}", file.path().display());
+                    log.damage = Some(why.clone());
+                    salvage(file, log, &mut window)?;
+                    return Ok(Rest::Damaged(why));
+                }
+            },
         }
     }
 }

@@ -3,7 +3,7 @@
 use secure_log::store::{Row, RowKind, Store, StoreError, Want, check_batch};
 use secure_log::types::StreamId;
 
-use crate::config::Config;
+use crate::config::{Config, Mode};
 use crate::file::{LogFile, Stats, sync_directory};
 use crate::index::Index;
 use crate::lease::Lease;
@@ -15,12 +15,12 @@ use crate::shared::Commits;
 use crate::token;
 use crate::window::Window;
 
-/// What `init` found behind the last commit, and cut off.
+/// What `init` found behind the last commit, and cut off; opened read-only, and left there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recovered {
-    /// Offset of the first byte that was cut.
+    /// Offset of its first byte.
     pub at: u64,
-    /// How many bytes were cut. They were part of an append that never returned.
+    /// How many bytes. They are part of an append that has not returned.
     pub bytes: u64,
 }
 
@@ -166,9 +166,9 @@ impl Store for FileStore {
 impl Open {
     fn new(config: Config, stats: Stats) -> Result<Open, StoreError> {
         let file = open_file(&config, stats)?;
-        let index = Index::new(&config.path, &token::new()?);
-        let commits =
-            if config.shared && file.check_writable().is_ok() { Some(Commits::open(&config.path)?) } else { None };
+        let index = Index::new(&config.path, &token::new()?, config.mode != Mode::ReadOnly);
+        let shared = config.mode == Mode::Shared && file.check_writable().is_ok();
+        let commits = if shared { Some(Commits::open(&config.path)?) } else { None };
         let mut open = Open {
             config,
             file,
@@ -189,8 +189,22 @@ impl Open {
         Ok(open)
     }
 
+    /// Whether this instance was told to change nothing.
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.config.mode == Mode::ReadOnly
+    }
+
     /// Reads what others appended since the last look. A rest that is not committed is left alone.
     pub(crate) fn refresh(&mut self) -> Result<Rest, StoreError> {
+        let before = (self.log.commits, self.log.damage.is_some());
+        let rest = self.look()?;
+        match self.is_read_only() && before != (self.log.commits, self.log.damage.is_some()) {
+            true => self.finish(rest),
+            false => Ok(rest),
+        }
+    }
+
+    fn look(&mut self) -> Result<Rest, StoreError> {
         let size = self.file.size()?;
         if size < self.log.end {
             let why = format!("{} became shorter than what it had", self.file.path().display());
@@ -236,10 +250,13 @@ impl Open {
         &mut self,
         read: impl Fn(&mut Reader) -> Result<Answer<T>, StoreError>,
     ) -> Result<T, StoreError> {
+        let mut looks = 0;
         loop {
             let Open { file, log, index, window, .. } = self;
             match read(&mut Reader { file, log, index, window })? {
                 Answer::Is(rows) => return Ok(rows),
+                // Half of an erasure, if no writer has died over it, is a whole one at the next look.
+                Answer::Lost(_) if log.damage.is_none() && file.look_again(&mut looks) => window.forget(),
                 Answer::Lost(why) => {
                     if !self.rebuild()? {
                         let why = format!("{}: {why}", self.file.path().display());
@@ -257,38 +274,43 @@ impl Open {
     }
 
     /// On opening: what a crash left is finished, and what it left unfinished is cut off.
-    fn settle(&mut self, mut rest: Rest) -> Result<(), StoreError> {
-        if self.file.check_writable().is_err() {
+    /// Opened read-only all of it is left, and the log is seen as if what can be finished were.
+    fn settle(&mut self, rest: Rest) -> Result<(), StoreError> {
+        if !self.is_read_only() && self.file.check_writable().is_err() {
             return Ok(());
         }
-        if !self.log.intents.is_empty() {
-            let damaged = matches!(rest, Rest::Damaged(_));
-            match self.finish_erasing() {
-                // An intent that no erasure wrote: reading stays possible.
-                Err(StoreError::Corrupt(why)) => {
-                    eprintln!("secure-log store-file: {why}; reading only");
-                    self.log.damage.get_or_insert(why);
-                    return Ok(());
-                }
-                done => done?,
+        match (self.finish(rest)?, self.config.mode) {
+            (Rest::Damaged(why), _) => eprintln!("secure-log store-file: {why}; reading only"),
+            (Rest::Torn(bytes), Mode::ReadOnly) => self.report_torn(self.log.end, bytes, "left in place, out of view"),
+            (Rest::Torn(_), Mode::Owner) => {
+                let lease = Lease::claim(&self.config.path, &mut self.file.stats)?;
+                self.cut_torn()?;
+                drop(lease);
             }
-            if damaged {
-                // Half-overwritten by the erasure that is finished now: read again.
-                self.rebuilt = false;
-                self.log.damage = None;
-                self.rebuild()?;
-                rest = self.refresh()?;
-            }
-        }
-        if let Rest::Damaged(why) = &rest {
-            eprintln!("secure-log store-file: {why}; reading only");
-        }
-        if let (Rest::Torn(_), None) = (&rest, &self.commits) {
-            let lease = Lease::claim(&self.config.path, &mut self.file.stats)?;
-            self.cut_torn()?;
-            drop(lease);
+            (Rest::Torn(_), Mode::Shared) | (Rest::Clean, _) => {}
         }
         Ok(())
+    }
+
+    /// Finishes an erasure that a crash cut short: `rest`, or what is left once it is finished.
+    fn finish(&mut self, rest: Rest) -> Result<Rest, StoreError> {
+        let erasing = !self.log.intents.is_empty();
+        match self.finish_erasing() {
+            // An intent that no erasure wrote: reading stays possible.
+            Err(StoreError::Corrupt(why)) => {
+                self.log.damage.get_or_insert_with(|| why.clone());
+                return Ok(Rest::Damaged(why));
+            }
+            done => done?,
+        }
+        if !erasing || !matches!(rest, Rest::Damaged(_)) {
+            return Ok(rest);
+        }
+        // Half-overwritten by the erasure that is finished now: read again.
+        self.rebuilt = false;
+        self.log.damage = None;
+        self.rebuild()?;
+        self.look()
     }
 
     /// Under the lease: cuts off the rest of an append whose writer is gone.
@@ -301,24 +323,31 @@ impl Open {
             Rest::Torn(bytes) => {
                 self.file.cut(self.log.end)?;
                 self.file.sync()?;
-                self.report_torn(self.log.end, bytes);
+                self.report_torn(self.log.end, bytes, "dropped");
                 Ok(())
             }
         }
     }
 
-    /// Says what was left out of an append that never returned.
-    pub(crate) fn report_torn(&mut self, at: u64, bytes: u64) {
+    /// Says what became of an append that never returned.
+    pub(crate) fn report_torn(&mut self, at: u64, bytes: u64, became: &str) {
         let path = self.file.path().display();
-        eprintln!("secure-log store-file: {path}: {bytes} bytes of an unfinished append at byte {at} were dropped");
+        eprintln!("secure-log store-file: {path}: {bytes} bytes of an unfinished append at byte {at} were {became}");
         self.recovered = Some(Recovered { at, bytes });
     }
 }
 
-/// The file, with its first line. A crash before the first line is whole leaves a beginning of it.
+/// The file, with its first line. A crash before the first line is whole leaves a beginning of it; opened
+/// read-only that is no log yet.
 fn open_file(config: &Config, stats: Stats) -> Result<LogFile, StoreError> {
-    let mut file = match LogFile::open(&config.path, stats)? {
+    let read_only = config.mode == Mode::ReadOnly;
+    let found = match read_only {
+        true => LogFile::open_read_only(&config.path, stats)?,
+        false => LogFile::open(&config.path, stats)?,
+    };
+    let mut file = match found {
         Some(file) => file,
+        None if read_only => return Err(StoreError::no_log_at(&config.path)),
         None => LogFile::create(&config.path, stats)?,
     };
     let mut begin = vec![0u8; HEADER.len()];
@@ -329,6 +358,9 @@ fn open_file(config: &Config, stats: Stats) -> Result<LogFile, StoreError> {
     if found == HEADER.len() || !HEADER.starts_with(&begin[..found]) {
         let path = file.path().display();
         return Err(StoreError::Corrupt(format!("{path} is not a secure-log file: its first line is another")));
+    }
+    if read_only {
+        return Err(StoreError::no_log_at(&config.path));
     }
     file.check_writable()?;
     file.write_at(0, HEADER)?;

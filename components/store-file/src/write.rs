@@ -6,6 +6,7 @@ use secure_log::store::{Row, RowKind, StoreError, Want};
 use secure_log::types::StreamId;
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::file::Overlay;
 use crate::lease::{HOLD, LEASE, Lease};
 use crate::line::{self, Commit, Intent};
 use crate::log::{Block, Log};
@@ -32,16 +33,18 @@ impl Open {
         if rows.is_empty() {
             return match &self.log.damage {
                 Some(why) => Err(StoreError::Corrupt(why.clone())),
-                None if want == Want::Synced => self.sync(),
+                None if want == Want::Synced && !self.is_read_only() => self.sync(),
                 None => Ok(()),
             };
         }
+        self.check_read_only()?;
         self.commit(&Batch::Rows(rows), want)
     }
 
     /// See `Store::erase`: intent, sync, overwrite, sync. The intent holds the line to write, so a crash at
     /// any point is finished by whoever opens or appends next.
     pub(crate) fn erase(&mut self, kind: RowKind, stream: &StreamId, index: u64) -> Result<(), StoreError> {
+        self.check_read_only()?;
         self.refresh()?;
         if index >= self.log.count(kind, stream) {
             return Err(StoreError::Invalid(format!("no {} row {index} in {stream} to erase", kind.as_str())));
@@ -57,24 +60,24 @@ impl Open {
         self.finish_erasing()
     }
 
-    /// Carries out the intents of the last append; nothing to do in the steady state.
+    /// Carries out the intents of the last append; nothing to do in the steady state. Opened read-only, they are
+    /// kept and the lines are read as if they were carried out: half of one may be overwritten already.
     pub(crate) fn finish_erasing(&mut self) -> Result<(), StoreError> {
+        if self.is_read_only() {
+            let mut overlays = Vec::new();
+            for intent in &self.log.intents {
+                overlays.push(Overlay { at: intent.at, length: intent.length, line: self.erased_line(intent)? });
+            }
+            self.file.overlay(overlays);
+            return Ok(());
+        }
         let intents = std::mem::take(&mut self.log.intents);
         if intents.is_empty() {
             return Ok(());
         }
         for intent in &intents {
-            let mut erased = Vec::new();
-            line::row(&mut erased, &intent.row);
-            erased.pop();
-            let room = usize::try_from(intent.length).unwrap_or(0).saturating_sub(1);
-            if erased.len() > room || intent.at.saturating_add(intent.length) > self.log.end {
-                return Err(StoreError::Corrupt(format!(
-                    "an erase intent names bytes {} that are not its row's",
-                    intent.at
-                )));
-            }
-            erased.resize(room, b' ');
+            let mut erased = self.erased_line(intent)?;
+            erased.resize(intent.length as usize - 1, b' ');
             erased.push(b'\n');
             let mut found = vec![0u8; erased.len()];
             self.file.read_at(intent.at, &mut found)?;
@@ -86,6 +89,23 @@ impl Open {
             }
         }
         self.sync()
+    }
+
+    /// The line that `intent` orders, without the padding and line feed that make it as long as the one it replaces.
+    fn erased_line(&self, intent: &Intent) -> Result<Vec<u8>, StoreError> {
+        let mut erased = Vec::new();
+        line::row(&mut erased, &intent.row);
+        erased.pop();
+        let room = usize::try_from(intent.length).unwrap_or(0).saturating_sub(1);
+        if erased.len() > room || intent.at.saturating_add(intent.length) > self.log.end {
+            let why = format!("an erase intent names bytes {} that are not its row's", intent.at);
+            return Err(StoreError::Corrupt(why));
+        }
+        Ok(erased)
+    }
+
+    fn check_read_only(&self) -> Result<(), StoreError> {
+        if self.is_read_only() { Err(StoreError::read_only()) } else { Ok(()) }
     }
 
     fn sync(&mut self) -> Result<(), StoreError> {
@@ -160,7 +180,7 @@ impl Open {
                 }
             }
             if torn > 0 {
-                self.report_torn(at, torn);
+                self.report_torn(at, torn, "dropped");
             }
             self.sync()?;
             if let (0, Some(commits)) = (n % SWEEP_EVERY, &self.commits) {

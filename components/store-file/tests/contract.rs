@@ -31,6 +31,10 @@ impl Harness for Files {
     fn shared(&self) -> bool {
         true
     }
+
+    fn read_only(&self, _: &str) -> Option<String> {
+        Some(self.place.read_only())
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! config = ":memory:" / path [ "?" option *( "&" option ) ]
 //! option = "shared"   several instances and processes at once; the default
 //!        / "owner"    one instance: a write-ahead log and one sync per commit; who opens last is the owner
+//!        / "readonly" nothing is created, locked with files or written (`watch`); stands alone
 //!        / "lease"    take part in the locks that instances under WASI use; under WASI always
 //! ```
 //! The last `?` ends the path, as with the file store.
@@ -19,6 +20,8 @@ pub enum Mode {
     Shared,
     /// The file belongs to one instance, with a write-ahead log.
     Owner,
+    /// The file is read as it is found.
+    ReadOnly,
 }
 
 /// Where the database is.
@@ -57,16 +60,20 @@ impl Config {
             let wanted = match option {
                 "shared" => Mode::Shared,
                 "owner" => Mode::Owner,
+                "readonly" => Mode::ReadOnly,
                 "lease" => {
                     lease = true;
                     continue;
                 }
-                _ => return bad(format!("unknown option {option:?}; there are shared, owner, lease")),
+                _ => return bad(format!("unknown option {option:?}; there are shared, owner, lease, readonly")),
             };
             if mode.is_some_and(|mode| mode != wanted) {
-                return bad("either shared or owner".into());
+                return bad("only one of shared, owner and readonly".into());
             }
             mode = Some(wanted);
+        }
+        if mode == Some(Mode::ReadOnly) && lease {
+            return bad("a lease is written: not with readonly".into());
         }
         if path == ":memory:" {
             return if options.is_some() { bad(":memory: takes no options".into()) } else { Ok(Config::Memory) };
@@ -90,12 +97,24 @@ mod tests {
         assert_eq!(Config::parse("audit.db?shared"), file("audit.db", Mode::Shared, false));
         assert_eq!(Config::parse("audit.db?owner"), file("audit.db", Mode::Owner, false));
         assert_eq!(Config::parse("audit.db?lease&owner"), file("audit.db", Mode::Owner, true));
+        assert_eq!(Config::parse("audit.db?readonly"), file("audit.db", Mode::ReadOnly, false));
         assert_eq!(Config::parse("what?.db?lease"), file("what?.db", Mode::Shared, true));
     }
 
     #[test]
     fn what_is_no_config_is_invalid_and_named() {
-        for text in ["", "?owner", "a.db?", "a.db?wal", "a.db?owner&shared", ":memory:?owner", "a\0b"] {
+        for text in [
+            "",
+            "?owner",
+            "a.db?",
+            "a.db?wal",
+            "a.db?owner&shared",
+            "a.db?readonly&owner",
+            "a.db?lease&readonly",
+            ":memory:?owner",
+            ":memory:?readonly",
+            "a\0b",
+        ] {
             assert!(matches!(Config::parse(text), Err(StoreError::Invalid(why)) if why.contains("config")), "{text:?}");
         }
     }

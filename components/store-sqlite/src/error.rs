@@ -40,6 +40,16 @@ pub fn from_sqlite(error: Error) -> StoreError {
     }
 }
 
+/// Whether another holds the lock that was waited for.
+pub fn is_busy(error: &Error) -> bool {
+    matches!(error, Error::SqliteFailure(failure, _) if failure.extended_code & 0xff == ffi::SQLITE_BUSY)
+}
+
+/// Whether a reader that may not write found a journal that is to be rolled back first.
+pub fn is_unfinished(error: &Error) -> bool {
+    matches!(error, Error::SqliteFailure(failure, _) if failure.extended_code == ffi::SQLITE_READONLY_ROLLBACK)
+}
+
 /// Whether SQLite could not open a file at all.
 pub fn is_cannot_open(error: &Error) -> bool {
     matches!(error, Error::SqliteFailure(failure, _) if failure.extended_code & 0xff == ffi::SQLITE_CANTOPEN)

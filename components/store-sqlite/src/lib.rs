@@ -5,6 +5,7 @@
 //! open    pragmas, journal, waiting for locks                 schema  tables, triggers, migrations
 //! render  the columns people query; the body is the truth     check   integrity_check
 //! vfs     the layer under SQLite (the only `unsafe`)          lease   locks where the system has none
+//! watch   reading what others may be writing
 //! ```
 //!
 //! # Two modes
@@ -14,6 +15,18 @@
 //! *Owner* (`audit.db?owner`): a write-ahead log that belongs to one instance: one sync per commit. Natively
 //! a second one is refused while the first lives; under WASI, where nobody can tell a dead owner from a
 //! silent one, who opens last is the owner and the earlier one's next call fails.
+//!
+//! # Opened to be read only
+//! With `audit.db?readonly` the database must be there and hold a log, else `invalid`. `vfs` opens the file for reading
+//! and refuses whatever would create, write, sync or remove one; no lease is made. It works on a read-only medium, in
+//! either mode. Rows and erasures are `denied`; an empty append says `corrupt` once damage was read, and else does
+//! nothing. An older schema is read as it is. `watch` says how a reading beside a writer is kept from being a torn one,
+//! and what is left.
+//!
+//! Nothing is recovered: with a journal to roll back, or a write-ahead log that is not empty, every call is `denied`
+//! and says "needs recovery: open it once for writing, on a copy". A journal that changed in the last minute may be
+//! a running commit's and is waited for, 15 seconds. An owner keeps its write-ahead log until it closes the
+//! database, so beside an owner there is no reading: natively `unavailable`, under WASI that `denied`.
 //!
 //! Why lease files under SQLite's own calls, and not around them: SQLite's `unix-dotfile` layer costs a
 //! directory per transaction as well, and what a killed holder leaves has to be removed by somebody, which is a race;
@@ -36,6 +49,7 @@ mod render;
 mod schema;
 mod store;
 mod vfs;
+mod watch;
 
 pub use store::{SqliteStore, Stats};
 

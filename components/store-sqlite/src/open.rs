@@ -13,6 +13,7 @@ use crate::error::{from_sqlite, is_cannot_open};
 use crate::lease::{Kept, LeaseTimes};
 use crate::schema;
 use crate::vfs::{Database, Locks};
+use crate::watch::Watch;
 
 /// Settings that look at the file, so they come after its mode. The page cache of 2 MiB holds the inner nodes
 /// of a table of any size and is little enough to be forgotten.
@@ -38,6 +39,7 @@ pub fn open(config: &Config, wasi: bool, times: LeaseTimes) -> Result<Database, 
             schema::open(&database)?;
             return Ok(database);
         }
+        Config::File { path, mode: Mode::ReadOnly, .. } => return open_read_only(path, wasi, times),
         Config::File { path, mode, lease } => (path, *mode, *lease),
     };
     let kept = if mode == Mode::Owner { Kept::ByOwner } else { Kept::PerTransaction };
@@ -51,12 +53,34 @@ pub fn open(config: &Config, wasi: bool, times: LeaseTimes) -> Result<Database, 
     }
 }
 
+/// Opens what is there; nothing is created, nothing migrated.
+fn open_read_only(path: &Path, wasi: bool, times: LeaseTimes) -> Result<Database, StoreError> {
+    if path.try_exists().is_ok_and(|exists| !exists) {
+        return Err(StoreError::no_log_at(path));
+    }
+    let opened = || {
+        let mut database = Database::open_read_only(path, !wasi).map_err(from_sqlite)?;
+        configure(database.connection_mut(), PATIENCE)?;
+        let facts = Watch::new(&database, !wasi, times.takeover).read(&database, |connection, _| {
+            connection.execute_batch(SETTINGS)?;
+            schema::facts(connection)
+        })?;
+        Ok((schema::has_rows(&facts)?, database))
+    };
+    match opened() {
+        Ok((true, database)) => Ok(database),
+        Ok((false, _)) => Err(StoreError::no_log_at(path)),
+        Err(error) => Err(explain(path, error)),
+    }
+}
+
 fn prepare(database: &mut Database, mode: Mode, patience: Duration) -> Result<(), StoreError> {
     configure(database.connection_mut(), patience)?;
     if database.is_readonly("main").map_err(from_sqlite)? {
         return Err(StoreError::Denied("the database file is read-only".into()));
     }
     match mode {
+        Mode::ReadOnly => {}
         Mode::Owner => {
             exclusively(database, "WAL")?;
             // A commit is one sync, of the log.

@@ -72,6 +72,30 @@ pub fn open(connection: &Connection) -> Result<(), StoreError> {
     migrate(connection, STEPS)
 }
 
+/// What a database says about itself.
+#[derive(Debug)]
+pub struct Facts {
+    application: i64,
+    version: i64,
+    objects: i64,
+}
+
+/// Reads them.
+pub fn facts(connection: &Connection) -> rusqlite::Result<Facts> {
+    const FACTS: &str = "SELECT (SELECT application_id FROM pragma_application_id), \
+        (SELECT user_version FROM pragma_user_version), (SELECT count(*) FROM sqlite_schema)";
+    connection
+        .query_row(FACTS, [], |row| Ok(Facts { application: row.get(0)?, version: row.get(1)?, objects: row.get(2)? }))
+}
+
+/// Whether the database has the table that is read, as every version has; `false`: it is empty.
+///
+/// # Errors
+/// As [`open`].
+pub fn has_rows(facts: &Facts) -> Result<bool, StoreError> {
+    seen(facts, STEPS).map(|seen| seen > 0)
+}
+
 /// [`open`] with the given steps.
 ///
 /// # Errors
@@ -99,11 +123,11 @@ fn apply(connection: &Connection, steps: &[&str]) -> Result<(), StoreError> {
 
 /// Steps the database has seen; 0 for an empty one.
 fn version(connection: &Connection, steps: &[&str]) -> Result<usize, StoreError> {
-    const FACTS: &str = "SELECT (SELECT application_id FROM pragma_application_id), \
-        (SELECT user_version FROM pragma_user_version), (SELECT count(*) FROM sqlite_schema)";
-    let (application, version, objects): (i64, i64, i64) = connection
-        .query_row(FACTS, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
-        .map_err(error::from_sqlite)?;
+    seen(&facts(connection).map_err(error::from_sqlite)?, steps)
+}
+
+fn seen(facts: &Facts, steps: &[&str]) -> Result<usize, StoreError> {
+    let Facts { application, version, objects } = *facts;
     if application == 0 && version == 0 && objects == 0 {
         return Ok(0);
     }

@@ -11,6 +11,7 @@ use crate::error::from_sqlite;
 use crate::lease::LeaseTimes;
 use crate::render::{Rendered, is_text, render};
 use crate::vfs::Database;
+use crate::watch::Watch;
 use crate::{check, open};
 
 /// A store in a SQLite database; `init` says where ([`crate::config`]).
@@ -54,6 +55,8 @@ struct Open {
     failed: Option<StoreError>,
     /// Owner mode: something was written and not yet synced.
     unsynced: bool,
+    /// Opened read-only: how it is read.
+    watch: Option<Watch>,
     /// Owner mode: what `synchronous` was last set to; FULL after opening.
     synced: bool,
     commits: u64,
@@ -84,29 +87,40 @@ impl SqliteStore {
     /// # Errors
     /// As reading.
     pub fn integrity_check(&mut self) -> Result<Vec<String>, StoreError> {
-        self.read(check::problems)
+        self.read(|database, _| check::problems(database))
     }
 
-    fn read<T>(&mut self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+    /// `read` is told how often it was called before: an instance that only reads may have to read again.
+    fn read<T>(&mut self, mut read: impl FnMut(&Connection, u32) -> rusqlite::Result<T>) -> Result<T, StoreError> {
         let open = self.open.as_mut().ok_or(StoreError::NotInitialised)?;
         match &open.failed {
             None | Some(StoreError::Corrupt(_)) => {}
             Some(error) => return Err(error.clone()),
         }
         open.reads += 1;
-        open.attempt(|open| read(&open.database).map_err(from_sqlite))
+        open.attempt(|open| match &open.watch {
+            Some(watch) => watch.read(&open.database, read),
+            None => read(&open.database, 0).map_err(from_sqlite),
+        })
     }
 
     fn write(&mut self) -> Result<&mut Open, StoreError> {
         let open = self.open.as_mut().ok_or(StoreError::NotInitialised)?;
-        match &open.failed {
-            None => Ok(open),
-            Some(error) => Err(error.clone()),
+        if open.watch.is_some() {
+            return Err(StoreError::read_only());
         }
+        open.unless_failed()
     }
 }
 
 impl Open {
+    fn unless_failed(&mut self) -> Result<&mut Open, StoreError> {
+        match &self.failed {
+            None => Ok(self),
+            Some(error) => Err(error.clone()),
+        }
+    }
+
     /// Does one call's work; remembers a failure of the medium.
     fn attempt<T>(&mut self, work: impl FnOnce(&mut Open) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let begun = self.database.begin().map_err(|error| StoreError::Io(error.to_string()));
@@ -209,16 +223,24 @@ impl Store for SqliteStore {
         // Closed first: reopening with an owner's lock still held would fence ourselves.
         self.open = None;
         let config = Config::parse(config)?;
-        let database = open::open(&config, self.as_under_wasi || cfg!(target_os = "wasi"), self.times)?;
+        let wasi = self.as_under_wasi || cfg!(target_os = "wasi");
+        let database = open::open(&config, wasi, self.times)?;
         let mode = match config {
             Config::Memory => None,
             Config::File { mode, .. } => Some(mode),
         };
-        self.open = Some(Open { database, mode, failed: None, unsynced: false, synced: true, commits: 0, reads: 0 });
+        let watch = (mode == Some(Mode::ReadOnly)).then(|| Watch::new(&database, !wasi, self.times.takeover));
+        self.open =
+            Some(Open { database, mode, failed: None, unsynced: false, watch, synced: true, commits: 0, reads: 0 });
         Ok(())
     }
 
     fn append(&mut self, rows: &[Row], want: Want) -> Result<(), StoreError> {
+        if let (Some(open), []) = (&mut self.open, rows)
+            && open.watch.is_some()
+        {
+            return open.unless_failed().map(drop);
+        }
         let open = self.write()?;
         check_batch(rows)?;
         match (rows, want) {
@@ -230,7 +252,7 @@ impl Store for SqliteStore {
 
     fn get(&mut self, kind: RowKind, stream: &StreamId, index: u64) -> Result<Option<Row>, StoreError> {
         const GET: &str = "SELECT idx, body, payload FROM row WHERE kind = ?1 AND stream = ?2 AND idx = ?3";
-        self.read(|database| {
+        self.read(|database, _| {
             let mut statement = database.prepare_cached(GET)?;
             let place = params![kind.as_str(), stream.as_str(), key(index)];
             statement.query_row(place, |row| to_row(kind, stream, row)).optional()
@@ -240,7 +262,7 @@ impl Store for SqliteStore {
     fn last(&mut self, kind: RowKind, stream: &StreamId) -> Result<Option<Row>, StoreError> {
         const LAST: &str =
             "SELECT idx, body, payload FROM row WHERE kind = ?1 AND stream = ?2 ORDER BY idx DESC LIMIT 1";
-        self.read(|database| {
+        self.read(|database, _| {
             let mut statement = database.prepare_cached(LAST)?;
             statement.query_row(params![kind.as_str(), stream.as_str()], |row| to_row(kind, stream, row)).optional()
         })
@@ -258,19 +280,20 @@ impl Store for SqliteStore {
             WHERE kind = ?1 AND stream = ?2 AND idx >= ?3 ORDER BY idx LIMIT ?4";
         const BARE: &str = "SELECT idx, body, NULL FROM row \
             WHERE kind = ?1 AND stream = ?2 AND idx >= ?3 ORDER BY idx LIMIT ?4";
-        let Ok(start) = i64::try_from(start) else { return self.read(|_| Ok(Vec::new())) };
-        self.read(|database| {
+        let Ok(start) = i64::try_from(start) else { return self.read(|_, _| Ok(Vec::new())) };
+        self.read(|database, before| {
+            let enough = PAGE_BYTES >> before.min(20);
             let mut statement = database.prepare_cached(if with_payload { FULL } else { BARE })?;
             let mut rows = statement.query(params![kind.as_str(), stream.as_str(), start, limit])?;
             let mut page = Vec::new();
             let mut bytes = 0;
             // At most one row beyond the page is read: its size is not known before.
-            while bytes < PAGE_BYTES
+            while bytes < enough
                 && let Some(row) = rows.next()?
             {
                 let row = to_row(kind, stream, row)?;
                 bytes += row.bytes();
-                if bytes > PAGE_BYTES && !page.is_empty() {
+                if bytes > enough && !page.is_empty() {
                     break;
                 }
                 page.push(row);
@@ -282,8 +305,8 @@ impl Store for SqliteStore {
     fn streams(&mut self, after: Option<&StreamId>, limit: u32) -> Result<Vec<StreamId>, StoreError> {
         // One look into the index per stream: DISTINCT would walk all entries.
         const NEXT: &str = "SELECT stream FROM row WHERE kind = 'entry' AND stream > ?1 ORDER BY stream LIMIT 1";
-        let mut last = after.map_or(String::new(), |after| after.as_str().to_owned());
-        self.read(|database| {
+        self.read(|database, _| {
+            let mut last = after.map_or(String::new(), |after| after.as_str().to_owned());
             let mut statement = database.prepare_cached(NEXT)?;
             let mut streams = Vec::new();
             while streams.len() < limit as usize

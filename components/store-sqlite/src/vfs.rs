@@ -1,5 +1,6 @@
 //! A thin layer between SQLite and its own unix file layer ("VFS"): it asks the lease before every lock,
-//! write, truncation, sync and deletion, and counts writes and syncs. Everything else is passed through.
+//! write, truncation, sync and deletion, and counts writes and syncs. Everything else is passed through. For a database
+//! that is opened read-only it refuses all of these, whatever SQLite thinks.
 //!
 //! The only module with `unsafe`: SQLite's file layers are tables of C functions. One layer is registered
 //! per connection and lives as long as it, so nothing here is global.
@@ -36,6 +37,11 @@ pub struct Locks {
 
 const FILE_SIZE: usize = size_of::<File>();
 
+/// Bytes of a database's header (sqlite.org/fileformat2.html section 1.3).
+pub const HEADER: usize = 100;
+/// Where in it stands how the file is written and read: 1 with a rollback journal, 2 with a write-ahead log.
+const VERSIONS: std::ops::Range<i64> = 18..20;
+
 /// An open connection and the layer under it. Fields are dropped in order: the connection first (invariant 1).
 #[derive(Debug)]
 pub struct Database {
@@ -47,12 +53,54 @@ pub struct Database {
 impl Database {
     /// Opens or creates the file.
     pub fn open(path: &Path, locks: Locks) -> rusqlite::Result<Database> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        Database::with(path, locks, flags, false)
+    }
+
+    /// Opens a file that exists, to read it. Whatever SQLite does, no file is created, written, synced or removed,
+    /// and no lock but a shared one is taken. `system`: with the operating system's locks.
+    pub fn open_read_only(path: &Path, system: bool) -> rusqlite::Result<Database> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        Database::with(path, Locks { system, lease: None }, flags, true)
+    }
+
+    fn with(path: &Path, locks: Locks, flags: OpenFlags, read_only: bool) -> rusqlite::Result<Database> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let name = CString::new(format!("secure-log-{}", NUMBER.fetch_add(1, Ordering::Relaxed)))?;
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let layer = Registered::new(name, locks)?;
+        let layer = Registered::new(name, locks, read_only)?;
         let connection = Connection::open_with_flags_and_vfs(path, flags, layer.name.as_c_str())?;
         Ok(Database { connection, layer: Some(layer) })
+    }
+
+    /// The first bytes of the file as they are now, read past SQLite's cache; zeros behind its end.
+    pub fn header(&self) -> rusqlite::Result<[u8; HEADER]> {
+        let mut header = [0; HEADER];
+        let mut file: *mut ffi::sqlite3_file = ptr::null_mut();
+        self.control(ffi::SQLITE_FCNTL_FILE_POINTER, (&raw mut file).cast())?;
+        // SAFETY: SQLite gave its main file, which is open as long as the connection; only ours have our methods
+        // (invariant 2). The room has `HEADER` bytes.
+        let code = unsafe {
+            match file.as_ref().is_some_and(|file| ptr::eq(file.pMethods, &METHODS)) {
+                true => file_read(file, header.as_mut_ptr().cast(), HEADER as c_int, 0),
+                false => ffi::SQLITE_MISUSE,
+            }
+        };
+        match code {
+            ffi::SQLITE_OK | ffi::SQLITE_IOERR_SHORT_READ => Ok(header),
+            code => Err(failed(code)),
+        }
+    }
+
+    /// Empties SQLite's page cache. Nothing is being read.
+    pub fn forget_pages(&self) -> rusqlite::Result<()> {
+        self.control(ffi::SQLITE_FCNTL_RESET_CACHE, ptr::null_mut())
+    }
+
+    fn control(&self, operation: c_int, argument: *mut c_void) -> rusqlite::Result<()> {
+        // SAFETY: an open connection, a constant string, and an argument as the operation wants it.
+        let code =
+            unsafe { ffi::sqlite3_file_control(self.connection.handle(), c"main".as_ptr(), operation, argument) };
+        if code == ffi::SQLITE_OK { Ok(()) } else { Err(failed(code)) }
     }
 
     /// A database in memory.
@@ -129,6 +177,7 @@ impl Drop for Registered {
 struct Layer {
     base: *mut ffi::sqlite3_vfs,
     leased: Option<(Kept, LeaseTimes)>,
+    read_only: bool,
     /// Set when the database file is opened, by the name SQLite resolved.
     lease: Mutex<Option<Lease>>,
     writes: AtomicU64,
@@ -142,6 +191,9 @@ impl Layer {
 
     /// Whether a file may be changed now.
     fn may_write(&self) -> bool {
+        if self.read_only {
+            return false;
+        }
         match self.lease().as_deref_mut() {
             Some(Some(lease)) => lease.check().is_ok(),
             _ => true,
@@ -161,8 +213,7 @@ struct File {
 }
 
 impl Registered {
-    fn new(name: CString, locks: Locks) -> rusqlite::Result<Registered> {
-        let failed = |code| rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
+    fn new(name: CString, locks: Locks, read_only: bool) -> rusqlite::Result<Registered> {
         // SAFETY: a constant string; SQLite's own layers are never unregistered.
         let base = unsafe { ffi::sqlite3_vfs_find(if locks.system { c"unix" } else { c"unix-none" }.as_ptr()) };
         if base.is_null() {
@@ -173,6 +224,7 @@ impl Registered {
         let layer = Box::into_raw(Box::new(Layer {
             base,
             leased: locks.lease,
+            read_only,
             lease: Mutex::new(None),
             writes: AtomicU64::new(0),
             syncs: AtomicU64::new(0),
@@ -214,6 +266,10 @@ impl Registered {
             }
         }
     }
+}
+
+fn failed(code: c_int) -> rusqlite::Error {
+    rusqlite::Error::SqliteFailure(ffi::Error::new(code), None)
 }
 
 static METHODS: ffi::sqlite3_io_methods = ffi::sqlite3_io_methods {
@@ -294,6 +350,8 @@ unsafe extern "C" fn vfs_open(
     }
     let base = shared.base;
     let code = match unsafe { (*base).xOpen } {
+        // Journals and temporary files are opened for writing.
+        _ if shared.read_only && flags & ffi::SQLITE_OPEN_READONLY == 0 => ffi::SQLITE_CANTOPEN,
         Some(open) => unsafe { open(base, name, inner(file), flags, out_flags) },
         None => ffi::SQLITE_CANTOPEN,
     };
@@ -328,6 +386,14 @@ unsafe extern "C" fn vfs_access(
     flags: c_int,
     out: *mut c_int,
 ) -> c_int {
+    // A write-ahead log can not be opened without writing: `watch` looks whether one is left.
+    if unsafe { layer(vfs) }.read_only
+        && !name.is_null()
+        && unsafe { CStr::from_ptr(name) }.to_bytes().ends_with(b"-wal")
+    {
+        unsafe { *out = 0 };
+        return ffi::SQLITE_OK;
+    }
     pass_vfs!(vfs.xAccess(name, flags, out))
 }
 
@@ -376,7 +442,18 @@ unsafe extern "C" fn file_close(file: *mut ffi::sqlite3_file) -> c_int {
 }
 
 unsafe extern "C" fn file_read(file: *mut ffi::sqlite3_file, out: *mut c_void, size: c_int, offset: i64) -> c_int {
-    pass!(file.xRead(out, size, offset))
+    let code = pass!(file.xRead(out, size, offset));
+    let (is_database, read_only) = unsafe { ((*file.cast::<File>()).is_database, shared(file).read_only) };
+    if is_database && read_only && matches!(code, ffi::SQLITE_OK | ffi::SQLITE_IOERR_SHORT_READ) {
+        for at in VERSIONS.filter(|at| (offset..offset + i64::from(size)).contains(at)) {
+            // SAFETY: within the `size` bytes of room.
+            let byte = unsafe { &mut *out.cast::<u8>().add((at - offset) as usize) };
+            if *byte == 2 {
+                *byte = 1;
+            }
+        }
+    }
+    code
 }
 
 unsafe extern "C" fn file_write(file: *mut ffi::sqlite3_file, data: *const c_void, size: c_int, offset: i64) -> c_int {
@@ -411,6 +488,9 @@ unsafe extern "C" fn file_size(file: *mut ffi::sqlite3_file, out: *mut i64) -> c
 unsafe extern "C" fn file_lock(file: *mut ffi::sqlite3_file, lock: c_int) -> c_int {
     let ours = file.cast::<File>();
     let (before, is_database) = unsafe { ((*ours).lock, (*ours).is_database) };
+    if lock > ffi::SQLITE_LOCK_SHARED && unsafe { shared(file) }.read_only {
+        return ffi::SQLITE_READONLY;
+    }
     let first = is_database && before == ffi::SQLITE_LOCK_NONE && lock > before;
     if first && let Some(Some(lease)) = unsafe { shared(file) }.lease().as_deref_mut() {
         match lease.try_acquire() {

@@ -48,6 +48,10 @@ impl Harness for Mode {
     fn shared(&self) -> bool {
         self.shared
     }
+
+    fn read_only(&self, config: &str) -> Option<String> {
+        Some(format!("{}?readonly", config.strip_suffix(self.options).unwrap()))
+    }
 }
 
 #[test]

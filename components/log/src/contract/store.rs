@@ -30,6 +30,7 @@ mod appending;
 mod content;
 mod opening;
 mod paging;
+mod reading_only;
 
 use super::rows::stream;
 use crate::store::{Row, RowKind, Store, Want};
@@ -51,6 +52,12 @@ pub trait Harness {
 
     /// Whether two instances may use one storage at the same time.
     fn shared(&self) -> bool;
+
+    /// Config that opens the storage of `config` without ever writing to it. `None`: this store has no such thing.
+    fn read_only(&self, config: &str) -> Option<String> {
+        let _ = config;
+        None
+    }
 }
 
 type Case<H> = (&'static str, fn(&mut H));
@@ -102,6 +109,9 @@ fn cases<H: Harness>() -> Vec<Case<H>> {
         ("rows survive a reopen", opening::durability),
         ("erasing drops the payload and nothing else", content::erasing),
         ("a thousand rows, each found", paging::thousand),
+        ("a read-only open creates nothing", reading_only::nothing_there),
+        ("a read-only open shows every row and writes none", reading_only::every_row),
+        ("a read-only open follows a writer", reading_only::beside_a_writer),
     ]
 }
 

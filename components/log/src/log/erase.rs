@@ -4,7 +4,7 @@ use super::append::{Ready, check_text};
 use super::draft::Draft;
 use super::{Environment, Log};
 use crate::error::LogError;
-use crate::store::{RowKind, Store, Want};
+use crate::store::{RowKind, Store, StoreError, Want};
 use crate::types::{Detail, StreamId};
 
 impl<S: Store, E: Environment> Log<S, E> {
@@ -36,9 +36,13 @@ impl<S: Store, E: Environment> Log<S, E> {
     }
 
     /// Does again what `erased` entries order that this instance read and did not write: their writer may have
-    /// died over it, and erasing is idempotent.
+    /// died over it, and erasing is idempotent. Where nothing may be written it is left to an instance that may:
+    /// reading goes on, and the payloads are seen until then.
     pub(super) fn finish_erasures(&mut self, id: &StreamId, ranges: Vec<(u64, u64)>) -> Result<(), LogError> {
-        ranges.into_iter().try_for_each(|(first, last)| self.erase_range(id, first, last))
+        match ranges.into_iter().try_for_each(|(first, last)| self.erase_range(id, first, last)) {
+            Err(LogError::Store(StoreError::Denied(_))) => Ok(()),
+            done => done,
+        }
     }
 
     fn erase_range(&mut self, id: &StreamId, first: u64, last: u64) -> Result<(), LogError> {

@@ -1,7 +1,9 @@
 //! Shared by the tests: files in a temporary directory, rows, and what a file says.
 #![allow(dead_code, clippy::unwrap_used)]
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use secure_log::contract::rows::{entry_row, stream};
 use secure_log::store::{Row, RowKind, Store, StoreError, Want};
@@ -30,6 +32,25 @@ impl Place {
     pub fn config(&self, shared: bool) -> String {
         let path = self.path().display().to_string();
         if shared { path + "?shared" } else { path }
+    }
+
+    pub fn read_only(&self) -> String {
+        format!("{}?readonly", self.path().display())
+    }
+
+    /// Every file and directory of the place, with its bytes and the time of its last change.
+    pub fn everything(&self) -> BTreeMap<PathBuf, (SystemTime, Option<Vec<u8>>)> {
+        let mut found = BTreeMap::new();
+        let mut open = vec![self.directory.path().to_owned()];
+        while let Some(path) = open.pop() {
+            if path.is_dir() {
+                open.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+            }
+            let changed = path.metadata().unwrap().modified().unwrap();
+            let bytes = path.is_file().then(|| std::fs::read(&path).unwrap());
+            found.insert(path, (changed, bytes));
+        }
+        found
     }
 
     pub fn index(&self) -> PathBuf {
