@@ -4,7 +4,8 @@
 //! Nothing is taken from the party that is verified: the origin comes from the caller's configuration, the
 //! keys from its trust. Faults are findings in the report; an error means that no verdict was reached.
 //!
-//! `checkpoints` judges the signed statements, `producers` payloads and author signatures, `report` is the answer.
+//! `checkpoints` judges the signed statements, `producers` payloads and author signatures, `report` is the answer,
+//! `vouched` how far it reaches.
 //!
 //! Cost: one store call a page of entries, checkpoints, cosignatures, segment and node rows; every stored
 //! byte of entries and payloads is hashed once, and about one node hash an entry. Rows whose payload an `erased`
@@ -18,6 +19,7 @@ mod checkpoints;
 mod producers;
 mod report;
 mod rows;
+mod vouched;
 
 use crate::author::LastSeqs;
 use crate::error::{Finding, FindingKind, LogError};
@@ -400,6 +402,8 @@ impl<'a, S: Store> Pass<'a, S> {
             .collect();
         let notes = self.closing_notes();
         self.report.notes.extend(notes);
+        let vouched = self.vouched_note();
+        self.report.notes.extend(vouched);
         self.report
     }
 }
