@@ -74,7 +74,7 @@ witness=$(tr -d '\r' <&3 | grep -Eo 'witness\.example\.org/w1\+[0-9a-f]{8}\+[A-Z
 exec 3<&-
 { sed -n 1p policy; echo "witness w1 $witness"; echo "quorum w1"; } > witnessed
 
-expect 0 '^  witnessed  none$' secure-log verify --policy witnessed
+expect 3 '^NOT WITNESSED: log.example.org/app$' secure-log verify --policy witnessed
 expect 2 'this artifact has no network' wasmtime run --dir . --env SECURE_LOG_NAME --env SECURE_LOG_HEAD_FILE \
     --env SECURE_LOG_KEYSTORE_DIR "$root/dist/secure-log-cli-file.wasm" --store secure-log-data/audit.jsonl --stream app \
     witness submit --url "$url" --policy witnessed

@@ -12,7 +12,7 @@
 //! | 0 | done; what was to be judged is whole |
 //! | 1 | a finding: something stored or given is not what it must be |
 //! | 2 | usage: an argument, a file or a name that is none |
-//! | 3 | cannot tell: the store, the keystore or the disk failed |
+//! | 3 | cannot tell: the store, the keystore or the disk failed, or nobody vouches for what was to be judged |
 
 mod append;
 mod args;
@@ -27,6 +27,7 @@ mod record;
 mod seal;
 mod service;
 mod show;
+mod verify;
 mod witness;
 
 use std::ffi::OsString;
@@ -74,7 +75,7 @@ fn dispatch(args: Args, log: &mut impl Service, console: &mut Console<'_>) -> Re
                 Command::Seal => seal::seal(common, log, console),
                 Command::Sign { segment } => seal::sign(common, segment, log, console),
                 Command::Checkpoint { size } => seal::checkpoint(common, size, log, console),
-                Command::Verify(what) => seal::verify(common, what, log, console),
+                Command::Verify(what) => verify::verify(common, what, log, console),
                 Command::Vkey { as_policy } => seal::vkey(common, as_policy, log, console),
                 Command::Keygen { as_policy } => seal::keygen(common, as_policy, log, console),
                 Command::Prove(what) => evidence::prove(common, &what, log, console),

@@ -1,14 +1,11 @@
-//! `seal`, `sign`, `checkpoint`, `verify`, `vkey`, `keygen`: statements about a stream, and the verdict on them.
+//! `seal`, `sign`, `checkpoint`, `vkey`, `keygen`: statements about a stream, and who makes them.
 
-use secure_log::error::FindingKind;
 use secure_log::note::{Checkpoint, Note, VerifierKey};
 use secure_log::types::hex;
-use secure_log_bindings::types::{
-    Finding, LogError, Report, RevokedKey, SegmentId, SegmentInfo, SeqnoRange, Signers, Trust,
-};
+use secure_log_bindings::types::{LogError, SegmentId, SegmentInfo};
 use serde_json::{Value, json};
 
-use crate::args::{Common, Verify};
+use crate::args::Common;
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::read::PAGE;
@@ -135,101 +132,6 @@ pub fn checkpoint(
         "origin": origin, "size": size, "root": root.to_hex(), "checkpoint-hash": hash, "signatures": lines, "note": note,
     });
     console.say(String::new, || value)
-}
-
-/// The one call and its verdict.
-pub fn verify(common: &Common, what: Verify, log: &mut impl Service, console: &mut Console<'_>) -> Result<(), Failure> {
-    let stream = common.stream()?;
-    let signers = match what.trust_keystore {
-        true => Signers::Keystore(common.key()?.to_owned()),
-        false => Signers::Policy(common.policy()?.1),
-    };
-    let trust = Trust { signers, authors: what.authors, require_author: what.require_author };
-    let report = log.verify(stream, trust).map_err(|error| match error {
-        LogError::Untrusted(why) => Failure::CannotTell(format!("{stream}: {why}")),
-        error => Failure::from(error).after(&format!("{stream}: ")),
-    })?;
-    console.say(|| report_text(&report), || report_value(&report))?;
-    match &report.finding {
-        None => Ok(()),
-        Some(finding) => Err(Failure::finding(finding_text(finding))),
-    }
-}
-
-fn report_text(report: &Report) -> String {
-    let range = |name: &str, range: &Option<SeqnoRange>| match range {
-        Some(SeqnoRange { first, last }) => format!("\n  {name:<11}{first} to {last}"),
-        None => format!("\n  {name:<11}none"),
-    };
-    let verdict = if report.finding.is_none() { "WHOLE" } else { "NOT WHOLE" };
-    let mut text = format!("{verdict}: {}\n  trust      {}", report.origin, report.trust_basis);
-    text += &format!(
-        "\n  checked    {} entries, {} segments, {} checkpoints, {} cosignatures, {} payloads erased",
-        report.entries, report.segments, report.checkpoints, report.cosignatures, report.erased
-    );
-    text += &range("witnessed", &report.witnessed);
-    text += &range("signed", &report.signed);
-    text += &range("sealed", &report.sealed);
-    text += &range("open", &report.open_tail);
-    for signer in &report.signers {
-        text += &format!("\n  signer     {} to {} by {}", signer.first_seqno, signer.last_seqno, signer.vkey);
-        text += &signer.rotated_in.map(|seqno| format!(", rotated in by entry {seqno}")).unwrap_or_default();
-    }
-    if report.rotations > 0 {
-        let current = report.current_key.as_deref().unwrap_or("not decided yet");
-        text += &format!("\n  key        {current}, after {} rotation(s)", report.rotations);
-    }
-    for RevokedKey { vkey, from_seqno, seqno, discounted } in &report.revoked {
-        text += &format!(
-            "\n  revoked    {vkey} from {from_seqno} by entry {seqno}: {discounted} checkpoint(s) do not count"
-        );
-    }
-    text += &format!("\n  root       {}", hex(&report.root));
-    text += if report.head_checked { "\n  head       compared" } else { "\n  head       none remembered" };
-    report.notes.iter().for_each(|note| text += &format!("\n  note       {note}"));
-    text
-}
-
-fn report_value(report: &Report) -> Value {
-    let range = |range: &Option<SeqnoRange>| range.as_ref().map(|range| json!([range.first, range.last]));
-    let signers: Vec<Value> = report
-        .signers
-        .iter()
-        .map(|signer| {
-            let SeqnoRange { first, last } = SeqnoRange { first: signer.first_seqno, last: signer.last_seqno };
-            json!({
-                "vkey": signer.vkey, "first": first, "last": last, "checkpoints": signer.checkpoints,
-                "rotated-in": signer.rotated_in,
-            })
-        })
-        .collect();
-    let revoked: Vec<Value> = report
-        .revoked
-        .iter()
-        .map(|RevokedKey { vkey, from_seqno, seqno, discounted }| {
-            json!({ "vkey": vkey, "from-seqno": from_seqno, "seqno": seqno, "discounted": discounted })
-        })
-        .collect();
-    let finding = report.finding.as_ref().map(|finding| {
-        json!({
-            "kind": FindingKind::from(finding.kind).as_str(), "first": finding.first_seqno,
-            "last": finding.last_seqno, "detail": finding.detail,
-        })
-    });
-    json!({
-        "whole": report.finding.is_none(), "stream": report.stream_id, "origin": report.origin,
-        "trust": report.trust_basis, "entries": report.entries, "segments": report.segments,
-        "checkpoints": report.checkpoints, "cosignatures": report.cosignatures, "erased": report.erased,
-        "root": hex(&report.root), "witnessed": range(&report.witnessed), "signed": range(&report.signed),
-        "sealed": range(&report.sealed), "open": range(&report.open_tail), "signers": signers,
-        "rotations": report.rotations, "current-key": report.current_key, "revoked": revoked,
-        "head-checked": report.head_checked, "notes": report.notes, "finding": finding,
-    })
-}
-
-fn finding_text(finding: &Finding) -> String {
-    secure_log::error::Finding::try_from(finding.clone())
-        .map_or_else(|error| error.to_string(), |finding| finding.to_string())
 }
 
 /// The verifier key of an identity.

@@ -13,6 +13,7 @@ use std::fs;
 use std::path::Path;
 
 use desk::Desk;
+use secure_log::note::VerifierKey;
 use secure_log::store::{RowKind, StoreError};
 use secure_log::types::StreamId;
 use secure_log_cli::{CANNOT_TELL, Console, FINDING, USAGE, run};
@@ -129,6 +130,51 @@ fn the_exit_status_says_who_is_to_blame() {
         (&Value::Bool(false), &Value::from("payload-altered"))
     );
     assert_eq!((&lines[1]["error"], &lines[1]["exit"]), (&Value::from("finding"), &Value::from(FINDING)));
+}
+
+/// A store can give an auditor any log that nobody signed: whole is only what somebody vouches for.
+#[test]
+fn what_nobody_vouches_for_is_not_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut desk = Desk::new();
+    let policy = folder.path().join("policy").display().to_string();
+    fs::write(&policy, desk.good("keygen --as-policy")).unwrap();
+    desk.good("append one");
+    for what in [format!("verify --policy {policy}"), "verify --trust-keystore".to_owned()] {
+        let said = desk.run(&what);
+        assert!(
+            said.status == CANNOT_TELL && said.out.starts_with("NOT SIGNED: log.example.org/payments\n"),
+            "{}",
+            said.out
+        );
+        assert!(said.err.contains("nobody vouches for its 2 entries"), "{}", said.err);
+    }
+    let report = json(desk.run(&format!("--json verify --policy {policy}")).out.lines().next().unwrap());
+    let verdict = [&report["whole"], &report["verdict"], &report["vouched"], &report["behind"]];
+    assert_eq!(verdict, [&Value::from(false), &Value::from("not-signed"), &Value::from(0), &Value::from(2)]);
+
+    desk.good("seal");
+    desk.good("sign");
+    desk.good("append two");
+    let said = desk.good(&format!("verify --policy {policy}"));
+    let line = "WHOLE: log.example.org/payments through entry 2; nobody vouches yet for the 1 behind it\n";
+    assert!(said.starts_with(line), "{said}");
+    let report = json(&desk.good(&format!("--json verify --policy {policy}")));
+    let verdict = [&report["whole"], &report["verdict"], &report["vouched"], &report["behind"]];
+    assert_eq!(verdict, [&Value::from(true), &Value::from("whole"), &Value::from(3), &Value::from(1)]);
+
+    let witness = VerifierKey::for_witness(support::WITNESS, support::FixedKey::witness().public()).unwrap();
+    let log = fs::read_to_string(&policy).unwrap();
+    fs::write(&policy, log.replace("quorum none", &format!("witness w1 {witness}\nquorum w1"))).unwrap();
+    let said = desk.run(&format!("verify --policy {policy}"));
+    assert!(
+        said.status == CANNOT_TELL && said.out.starts_with("NOT WITNESSED: log.example.org/payments\n"),
+        "{}",
+        said.out
+    );
+    assert!(said.err.contains("quorum of witnesses is met by no checkpoint"), "{}", said.err);
+    let report = json(desk.run(&format!("--json verify --policy {policy}")).out.lines().next().unwrap());
+    assert_eq!((&report["whole"], &report["verdict"]), (&Value::from(false), &Value::from("not-witnessed")));
 }
 
 #[test]
@@ -293,6 +339,7 @@ fn events_signed_as_their_producer_satisfy_who_demands_it_and_others_do_not() {
     desk.good("append --sign-as audit one two");
     let many: String = (0..50).map(|line| format!("line {line}\n")).collect();
     assert_eq!(desk.feed("append --sign-as audit", many.as_bytes()).status, 0);
+    ["seal", "sign"].iter().for_each(|line| drop(desk.good(line)));
     let vkey = desk.good("vkey").trim_end().to_owned();
     let demanding = format!("verify --policy {policy} --require-author --author {vkey}");
     let report = desk.good(&demanding);
