@@ -41,9 +41,11 @@ pub use service::{Answer, Imported, Service};
 
 /// Runs one command line, its first argument being the program's name; returns the exit status.
 pub fn run(arguments: impl IntoIterator<Item = OsString>, log: &mut impl Service, console: &mut Console<'_>) -> u8 {
-    let args = match Args::try_parse_from(arguments) {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let args = match Args::try_parse_from(&arguments) {
         Ok(args) => args,
         Err(error) => {
+            console.json = arguments.iter().take_while(|word| *word != "--").any(|word| word == "--json");
             console.usage(&error);
             return if error.use_stderr() { USAGE } else { 0 };
         }
@@ -66,7 +68,8 @@ fn dispatch(args: Args, log: &mut impl Service, console: &mut Console<'_>) -> Re
         Command::Consistency(args::Consistency::Check { file }) => evidence::check_consistency(common, &file, console),
         Command::Record(what) => record::record(common, what, log, console),
         command => {
-            log.open(common.store()?)?;
+            let config = common.config(command.only_reads())?;
+            log.open(&config)?;
             match command {
                 Command::Append(what) => append::append(common, &what, log, console),
                 Command::Read(what) => read::read(common, &what, log, console),

@@ -15,12 +15,12 @@ use crate::service::Service;
 pub fn seal(common: &Common, log: &mut impl Service, console: &mut Console<'_>) -> Result<(), Failure> {
     let stream = common.stream()?;
     match log.close_segment(stream) {
-        Ok(info) => console.say(|| format!("sealed {}", segment_text(&info)), || segment_value(&info)),
+        Ok(info) => console.say(|| format!("sealed {}", segment_text(&info)), || segment_value(stream, Some(&info))),
         Err(LogError::EmptySegment) => {
             let text = || format!("nothing was appended to {stream} since the last seal");
-            console.say(text, || json!({ "stream": stream, "sealed": null }))
+            console.say(text, || segment_value(stream, None))
         }
-        Err(error) => Err(error.into()),
+        Err(error) => Err(Failure::about(stream)(error)),
     }
 }
 
@@ -29,10 +29,13 @@ fn segment_text(info: &SegmentInfo) -> String {
     format!("segment {} of {}, entries {first_seqno} to {last_seqno}, root {}", id.number, id.stream_id, hex(root))
 }
 
-fn segment_value(info: &SegmentInfo) -> Value {
+/// One shape, whether there was something to seal or not.
+fn segment_value(stream: &str, info: Option<&SegmentInfo>) -> Value {
     json!({
-        "stream": info.id.stream_id, "segment": info.id.number, "first": info.first_seqno, "last": info.last_seqno,
-        "root": hex(&info.root), "checkpoint-hash": hex(&info.checkpoint_hash), "signed": info.signed,
+        "stream": stream, "segment": info.map(|info| info.id.number),
+        "first": info.map(|info| info.first_seqno), "last": info.map(|info| info.last_seqno),
+        "root": info.map(|info| hex(&info.root)), "checkpoint-hash": info.map(|info| hex(&info.checkpoint_hash)),
+        "signed": info.map(|info| info.signed),
     })
 }
 
@@ -49,7 +52,7 @@ pub fn sign(
     }
     let (mut next, mut signed) = (unsigned(stream, log)?, 0);
     loop {
-        let infos = log.list_segments(stream, next, PAGE)?;
+        let infos = log.list_segments(stream, next, PAGE).map_err(Failure::about(stream))?;
         let Some(last) = infos.last().map(|info| info.id.number) else { break };
         for info in infos.iter().filter(|info| !info.signed) {
             sign_one(stream, key, info.id.number, log, console)?;
@@ -59,8 +62,7 @@ pub fn sign(
         next = last + 1;
     }
     match signed {
-        0 => console
-            .say(|| format!("every sealed segment of {stream} is signed"), || json!({ "stream": stream, "signed": 0 })),
+        0 => console.say(|| format!("every sealed segment of {stream} is signed"), || signed_value(stream, None)),
         _ => Ok(()),
     }
 }
@@ -68,7 +70,8 @@ pub fn sign(
 /// The first segment that is not signed. Signed ones come first, so it is found by doubling and halving.
 pub fn unsigned(stream: &str, log: &mut impl Service) -> Result<u64, Failure> {
     let mut signed = |number: u64| -> Result<bool, Failure> {
-        Ok(log.list_segments(stream, number, 1)?.first().is_some_and(|info| info.signed))
+        let infos = log.list_segments(stream, number, 1).map_err(Failure::about(stream))?;
+        Ok(infos.first().is_some_and(|info| info.signed))
     };
     let (mut low, mut high) = (0, 1_u64);
     while signed(high - 1)? {
@@ -95,13 +98,18 @@ fn sign_one(
     let text = || {
         format!("signed segment {number} of {stream}, {} entries, root {}", checkpoint.size, checkpoint.root.to_hex())
     };
-    let value = || {
-        json!({
-            "stream": stream, "segment": number, "size": checkpoint.size, "root": checkpoint.root.to_hex(),
-            "checkpoint-hash": checkpoint.hash().to_hex(), "note": note,
-        })
-    };
-    console.say(text, value)
+    console.say(text, || signed_value(stream, Some((number, &checkpoint, &note))))
+}
+
+/// One shape, whether there was something to sign or not.
+fn signed_value(stream: &str, signed: Option<(u64, &Checkpoint, &str)>) -> Value {
+    json!({
+        "stream": stream, "segment": signed.map(|(number, ..)| number),
+        "size": signed.map(|(_, checkpoint, _)| checkpoint.size),
+        "root": signed.map(|(_, checkpoint, _)| checkpoint.root.to_hex()),
+        "checkpoint-hash": signed.map(|(_, checkpoint, _)| checkpoint.hash().to_hex()),
+        "note": signed.map(|(.., note)| note),
+    })
 }
 
 /// A note that the log gave, taken apart; nothing of it is verified.
@@ -109,6 +117,19 @@ pub fn parse_checkpoint(note: &str) -> Result<(Note, Checkpoint), Failure> {
     let note = Note::parse(note)?;
     let checkpoint = Checkpoint::parse(note.text())?;
     Ok((note, checkpoint))
+}
+
+/// The signed note of this size, or the newest.
+pub fn signed_note(stream: &str, size: Option<u64>, log: &mut impl Service) -> Result<String, Failure> {
+    log.read_checkpoint(stream, size).map_err(|error| match (error, size) {
+        (LogError::SegmentNotFound, None) => {
+            Failure::usage(format!("nothing of {stream} is signed yet: seal and sign first"))
+        }
+        (LogError::SegmentNotFound, Some(size)) => {
+            Failure::usage(format!("{stream} has no signed checkpoint of size {size}"))
+        }
+        (error, _) => Failure::about(&format!("signed checkpoint of {stream}"))(error),
+    })
 }
 
 /// The signed note, as it is.
@@ -119,8 +140,7 @@ pub fn checkpoint(
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
     let stream = common.stream()?;
-    let named = |error: LogError| Failure::from(error).after(&format!("signed checkpoint of {stream}: "));
-    let note = log.read_checkpoint(stream, size).map_err(named)?;
+    let note = signed_note(stream, size, log)?;
     let (parsed, checkpoint) = parse_checkpoint(&note)?;
     if !console.json {
         return console.raw(note.as_bytes());
@@ -144,12 +164,15 @@ pub fn vkey(
     let (stream, key) = (common.stream()?, common.key()?);
     let named = |error: LogError| Failure::from(error).after(&format!("key {key} for {stream}: "));
     let vkey: VerifierKey = log.verifier_key(key, stream).map_err(named)?.parse()?;
-    let text = || match as_policy {
-        true => format!("log {vkey}\nquorum none"),
-        false => vkey.to_string(),
-    };
+    let policy = as_policy.then(|| format!("log {vkey}\nquorum none"));
     let algorithm = vkey.key().public_key().algorithm().as_str();
-    console.say(text, || json!({ "key": key, "origin": vkey.name(), "algorithm": algorithm, "vkey": vkey.to_string() }))
+    let value = || {
+        json!({
+            "key": key, "origin": vkey.name(), "algorithm": algorithm, "vkey": vkey.to_string(),
+            "policy": policy.as_ref().map(|policy| format!("{policy}\n")),
+        })
+    };
+    console.say(|| policy.clone().unwrap_or_else(|| vkey.to_string()), value)
 }
 
 /// The same, after the stream was created if there was none.
@@ -162,8 +185,8 @@ pub fn keygen(
     let stream = common.stream()?;
     match log.head(stream) {
         Ok(_) => {}
-        Err(LogError::StreamNotFound) => log.create_stream(stream)?,
-        Err(error) => return Err(error.into()),
+        Err(LogError::StreamNotFound) => log.create_stream(stream).map_err(Failure::about(stream))?,
+        Err(error) => return Err(Failure::about(stream)(error)),
     }
     vkey(common, as_policy, log, console)
 }

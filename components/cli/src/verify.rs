@@ -10,9 +10,17 @@ use crate::console::Console;
 use crate::failure::Failure;
 use crate::service::Service;
 
+/// Entries from which on a verdict takes more than some seconds.
+const LONG: u64 = 100_000;
+
 /// The one call and its verdict.
 pub fn verify(common: &Common, what: Verify, log: &mut impl Service, console: &mut Console<'_>) -> Result<(), Failure> {
     let stream = common.stream()?;
+    if what.trust_keystore && common.policy_if_given()?.is_some() {
+        return Err(Failure::usage(
+            "--trust-keystore judges without a policy: leave out --policy (or SECURE_LOG_POLICY)",
+        ));
+    }
     let (signers, needs_witnesses) = match what.trust_keystore {
         true => (Signers::Keystore(common.key()?.to_owned()), false),
         false => {
@@ -21,6 +29,11 @@ pub fn verify(common: &Common, what: Verify, log: &mut impl Service, console: &m
         }
     };
     let trust = Trust { signers, authors: what.authors, require_author: what.require_author };
+    console.patience(|| {
+        let entries = log.head(stream).ok()?.size;
+        let text = || format!("verifying {entries} entries of {stream}; a million takes about a minute");
+        (entries >= LONG).then(text)
+    });
     let report = log.verify(stream, trust).map_err(|error| match error {
         LogError::Untrusted(why) => Failure::CannotTell(format!("{stream}: {why}")),
         error => Failure::from(error).after(&format!("{stream}: ")),

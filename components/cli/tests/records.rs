@@ -203,3 +203,13 @@ fn a_name_in_an_archive_can_not_play_with_the_terminal() {
     let said = bench.desk.run(&format!("record verify {} --public-key {}", folder.display(), pin.display()));
     assert!(said.status == FINDING && !said.out.contains('\u{1b}'), "{}", said.out);
 }
+
+/// `--public-key "$(cat public.pem)"`: the text begins with hyphens.
+#[test]
+fn a_key_in_pem_may_stand_in_the_argument_itself() {
+    let mut bench = Bench::new();
+    let pem = fs::read_to_string(bench.path("public.pem")).unwrap();
+    let signed = bench.desk.feed("record sign --transaction-hash 00", b"1").out;
+    let said = bench.desk.words(["record", "verify", "-", "--public-key", pem.trim_end()], signed.as_bytes());
+    assert!(said.status == 0 && said.out.starts_with("VALID (pinned-key) stdin"), "{}{}", said.out, said.err);
+}
