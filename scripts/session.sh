@@ -74,7 +74,7 @@ witness=$(tr -d '\r' <&3 | grep -Eo 'witness\.example\.org/w1\+[0-9a-f]{8}\+[A-Z
 exec 3<&-
 { sed -n 1p policy; echo "witness w1 $witness"; echo "quorum w1"; } > witnessed
 
-expect 0 '^  witnessed  none$' secure-log verify --policy witnessed
+expect 3 '^NOT WITNESSED: log.example.org/app$' secure-log verify --policy witnessed
 expect 2 'this artifact has no network' wasmtime run --dir . --env SECURE_LOG_NAME --env SECURE_LOG_HEAD_FILE \
     --env SECURE_LOG_KEYSTORE_DIR --env SECURE_LOG_STORE_DIR=secure-log-data "$root/dist/secure-log-cli-file.wasm" --store secure-log-data/audit.jsonl --stream app \
     witness submit --url "$url" --policy witnessed
@@ -85,30 +85,31 @@ expect 0 "^  witnessed  0 to $((lines + 1))\$" secure-log verify --policy witnes
 echo "== another key"
 first=$(sed -n 's/^log //p' policy)
 SECURE_LOG_KEYSTORE_CREATE=1 expect 0 'key audit2 signs from here on' secure-log rotate-key --to audit2
+grep -q '^audit2 sealed and signed it: segment 1, ' <<< "$said" || fail "the rotation is not signed by the new key"
 rotation=$(sed -n 's/^entry \([0-9]*\) of app.*/\1/p' <<< "$said")
 expect 1 'untrusted: ' secure-log rotate-key --to audit
 export SECURE_LOG_KEY=audit2
 expect 0 'is durable|are durable' secure-log append "the first line under the new key"
-expect 0 '^sealed segment 1 of app' secure-log seal
-expect 0 '^signed segment 1 of app' secure-log sign
+expect 0 '^sealed segment 2 of app' secure-log seal
+expect 0 '^signed segment 2 of app' secure-log sign
 expect 0 "^WHOLE: log.example.org/app" secure-log verify --policy policy
 grep -q "rotated in by entry $rotation\$" <<< "$said" || fail "the report does not tell the rotation"
 expect 0 'count only if they are witnessed' secure-log revoke-key "$first" --from "$rotation" --reason "replaced"
-expect 0 '^sealed segment 2 of app' secure-log seal
-expect 0 '^signed segment 2 of app' secure-log sign
+expect 0 '^sealed segment 3 of app' secure-log seal
+expect 0 '^signed segment 3 of app' secure-log sign
 # The witness believes the keys that its operator gave it, and so does a reader of proofs.
 expect 0 "^log.example.org/app\\+" secure-log vkey
 second=$said
 expect 3 'status 403' secure-log witness submit --url "$url" --policy witnessed
-sed -i "1a log $second" witness/conf/logs
-expect 0 'segment 2 of app.*lines kept: 1$' secure-log witness submit --url "$url" --policy witnessed
+sed -i "1c log $second" witness/conf/logs
+expect 0 'segment 3 of app.*lines kept: 1$' secure-log witness submit --url "$url" --policy witnessed
 expect 0 "^  revoked    log.example.org/app.* from $rotation by entry" secure-log verify --policy witnessed
-size=$((rotation + 5))
+size=$((rotation + 6))
 grep -q "^WHOLE" <<< "$said" || fail "not whole"
 grep -q "^  witnessed  0 to $((size - 1))\$" <<< "$said" || fail "not witnessed to the end"
 
 echo "== a proof, checked in a folder with neither log nor key"
-{ echo "log $first"; echo "log $second"; sed -n '2,$p' witnessed; } > reader
+{ echo "log $second"; sed -n '2,$p' witnessed; } > reader
 expect 0 "tree of $size entries" secure-log prove "$line" --payload --policy reader
 cp reader "$work/reader/policy"
 cp app-"$line".* "$work/reader"

@@ -1,7 +1,7 @@
 //! `append`: events from arguments, or lines as they come. What was told to be durable is durable.
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Seek as _, SeekFrom};
+use std::io::{self, BufRead, BufReader, Seek as _, SeekFrom};
 use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::args::{Append, Common};
 use crate::console::Console;
-use crate::failure::Failure;
+use crate::failure::{self, Failure};
 use crate::producer::Producer;
 use crate::service::Service;
 
@@ -44,7 +44,11 @@ pub fn append(
         None => writer.lines("stdin", None, None, console),
         Some(path) => {
             let name = path.display().to_string();
-            let opened = File::open(path).map_err(|error| Failure::usage(format!("{name}: {error}")))?;
+            let why = |error: io::Error| Failure::usage(format!("{name}: {}", failure::why(&error)));
+            let opened = File::open(path).map_err(why)?;
+            if opened.metadata().map_err(why)?.is_dir() {
+                return Err(Failure::usage(format!("{name}: a folder, not a file")));
+            }
             let mut input = BufReader::with_capacity(READ, opened);
             writer.lines(&name, Some(&mut input), what.follow.then_some(path), console)
         }
@@ -110,7 +114,9 @@ impl<L: Service> Writer<'_, L> {
             match (read, followed) {
                 (0, None) => break,
                 (0, Some(path)) => {
-                    self.still_there(name, path, position)?;
+                    if let Some(input) = &input {
+                        self.still_there(name, path, input.get_ref(), position)?;
+                    }
                     sleep(PAUSE);
                     // A stream of WASI that ended stays at its end: reading goes on from a new one.
                     let again = input.as_mut().map(|input| input.seek(SeekFrom::Start(position))).transpose();
@@ -129,13 +135,36 @@ impl<L: Service> Writer<'_, L> {
         }
     }
 
-    /// A followed file only grows: one that became shorter was cut or replaced, and its lines are others.
-    fn still_there(&self, name: &str, path: &Path, position: u64) -> Result<(), Failure> {
-        let length = fs::metadata(path).map_err(|error| self.left(name, Failure::io("looking", &error)))?.len();
-        match length < position {
-            true => Err(self.left(name, Failure::CannotTell("the file became shorter: it was cut or replaced".into()))),
-            false => Ok(()),
+    /// A followed file only grows, and its name stays its own. WASI tells no identity of a file, so length and time
+    /// of its last change are compared: what the open file says before and after the name was asked, the name must
+    /// say too. A file that was cut and is longer again at the next look is not noticed.
+    fn still_there(&self, name: &str, path: &Path, open: &File, position: u64) -> Result<(), Failure> {
+        let looking = |error: io::Error| self.left(name, Failure::io("looking", &error));
+        let state = |found: fs::Metadata| (found.len(), found.modified().ok());
+        let before = state(open.metadata().map_err(looking)?);
+        if before.0 < position {
+            return Err(self.moved_on(name, "it became shorter, so it was cut"));
         }
+        let named = match fs::metadata(path) {
+            Ok(found) => Some(state(found)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(looking(error)),
+        };
+        let after = state(open.metadata().map_err(looking)?);
+        match (named, before == after) {
+            (None, _) => Err(self.moved_on(name, "no file has this name any more")),
+            (Some(named), true) if named != before => Err(self.moved_on(name, "another file has this name now")),
+            (Some(_), _) => Ok(()),
+        }
+    }
+
+    /// The lines behind the name are others now, so a number of a line of the old file means nothing for them.
+    fn moved_on(&self, name: &str, why: &str) -> Failure {
+        let (done, next) = (self.done, self.done + 1);
+        Failure::CannotTell(format!(
+            "{name}: {why}; the old file is durable through line {done}: finish it where it is now with --from-line \
+             {next}, then start at line 1 of the new one"
+        ))
     }
 
     /// Appends the lines of `bytes` that end with a newline; says how many bytes that were.
@@ -212,10 +241,17 @@ impl<L: Service> Writer<'_, L> {
         let next = self.done + 1;
         match self.durable {
             None => failure.after(&format!("{name}, from line {next} on nothing is known to be in the log: ")),
-            Some(entry) => failure.after(&format!(
-                "{name} is durable through line {} (entry {entry}), go on with --from-line {next}: ",
-                self.done
-            )),
+            Some(entry) => {
+                let failure = failure.after(&format!(
+                    "{name} is durable through line {} (entry {entry}), go on with --from-line {next}: ",
+                    self.done
+                ));
+                // Usage would say that nothing was changed.
+                match failure {
+                    Failure::Usage(text) => Failure::CannotTell(text),
+                    failure => failure,
+                }
+            }
         }
     }
 }

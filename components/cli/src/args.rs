@@ -8,7 +8,13 @@ use clap::{Parser, Subcommand};
 use secure_log::policy::{MAX_POLICY, Policy};
 use secure_log::types::Severity;
 
-use crate::failure::Failure;
+use crate::failure::{self, Failure};
+
+/// The option behind a store's path that lets nothing be written, and asks for a log that is there
+/// (docs/command-line.md, Reading).
+const READ_ONLY: &str = "?readonly";
+/// A store that begins empty: there is nothing in it to be read only.
+const MEMORY: &str = ":memory:";
 
 /// An audit log that can show that nobody changed it.
 ///
@@ -44,8 +50,19 @@ pub struct Common {
 }
 
 impl Common {
-    pub fn store(&self) -> Result<&str, Failure> {
+    fn store(&self) -> Result<&str, Failure> {
         self.store.as_deref().ok_or_else(|| missing("--store (or SECURE_LOG_STORE)"))
+    }
+
+    /// What the log is opened with. To be judged a log is opened read-only, whoever else writes to it: an option
+    /// of the user's own stays, but `?shared` says how to write.
+    pub fn config(&self, only_reads: bool) -> Result<String, Failure> {
+        let store = self.store()?;
+        let path = store.strip_suffix("?shared").unwrap_or(store);
+        Ok(match only_reads && store != MEMORY && !path.contains('?') {
+            true => format!("{path}{READ_ONLY}"),
+            false => store.to_owned(),
+        })
     }
 
     pub fn stream(&self) -> Result<&str, Failure> {
@@ -76,11 +93,15 @@ fn missing(what: &str) -> Failure {
 /// A small file that an argument names, at most `cap` bytes.
 pub fn file(path: &Path, cap: usize) -> Result<Vec<u8>, Failure> {
     let named = |why: String| Failure::usage(format!("{}: {why}", path.display()));
-    let length = fs::metadata(path).map_err(|error| named(error.to_string()))?.len();
+    let metadata = fs::metadata(path).map_err(|error| named(failure::why(&error)))?;
+    if metadata.is_dir() {
+        return Err(named("a folder, not a file".into()));
+    }
+    let length = metadata.len();
     if length > cap as u64 {
         return Err(named(format!("{length} bytes, at most {cap}")));
     }
-    fs::read(path).map_err(|error| named(error.to_string()))
+    fs::read(path).map_err(|error| named(failure::why(&error)))
 }
 
 /// A small file of UTF-8.
@@ -163,6 +184,25 @@ pub struct Attest {
     pub attestation: Option<PathBuf>,
 }
 
+impl Command {
+    /// Whether it only looks at the log: nothing is written then, and no log is made where there is none.
+    pub fn only_reads(&self) -> bool {
+        matches!(
+            self,
+            Command::Read(_)
+                | Command::Tail(_)
+                | Command::Streams
+                | Command::Checkpoint { .. }
+                | Command::Verify(_)
+                | Command::Prove(_)
+                | Command::CheckProof(_)
+                | Command::Consistency(_)
+                | Command::Vkey { .. }
+                | Command::Export(_)
+        )
+    }
+}
+
 #[derive(clap::Args)]
 pub struct Append {
     /// One event each; without any, lines are read
@@ -226,14 +266,15 @@ pub struct Tail {
 
 #[derive(clap::Args)]
 pub struct Verify {
-    /// Trust --key of the composed keystore instead of a policy: shows that this keystore signed, not whose it is
+    /// Trust --key of the composed keystore instead of a policy, so without --policy and SECURE_LOG_POLICY: shows that
+    /// this keystore signed, not whose it is
     #[arg(long)]
     pub trust_keystore: bool,
     /// Verifier key of a producer whose signatures count; none: any
     #[arg(long = "author", value_name = "VKEY")]
     pub authors: Vec<String>,
-    /// Every producer's event must be signed by its producer
-    #[arg(long)]
+    /// Every producer's event must be signed with the key of an --author
+    #[arg(long, requires = "authors")]
     pub require_author: bool,
 }
 
@@ -302,6 +343,9 @@ pub struct RotateKey {
     pub to: String,
     #[command(flatten)]
     pub attestation: Attest,
+    /// Leave the rotation unsealed: until the new key has signed, whoever holds the store can take it away
+    #[arg(long)]
+    pub no_seal: bool,
 }
 
 #[derive(clap::Args)]
@@ -365,7 +409,7 @@ pub struct RecordVerify {
     pub paths: Vec<PathBuf>,
     /// The signer's public key: a file or the text itself, in PEM (openssl pkey -pubout), as vkey or in hexadecimal.
     /// Several: any of them may have signed
-    #[arg(long = "public-key", env = "SECURE_LOG_RECORD_PUBLIC_KEY", value_name = "KEY")]
+    #[arg(long = "public-key", env = "SECURE_LOG_RECORD_PUBLIC_KEY", value_name = "KEY", allow_hyphen_values = true)]
     pub public_keys: Vec<String>,
     /// Weak: trust the key that each record names itself. Shows that nobody changed it since someone signed it, not who
     #[arg(long, conflicts_with = "public_keys")]

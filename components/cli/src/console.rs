@@ -83,15 +83,36 @@ impl<'a> Console<'a> {
         let _ = self.out.flush();
         let _ = writeln!(self.err, "secure-log: {failure}");
         if self.json {
-            let value = json!({ "error": failure.kind(), "text": failure.to_string(), "exit": failure.status() });
-            let _ = writeln!(self.out, "{value}").and_then(|()| self.out.flush());
+            self.object(failure);
         }
     }
 
-    /// What the parser of arguments says: help on stdout, misuse on stderr.
+    fn object(&mut self, failure: &Failure) {
+        let value = json!({ "error": failure.kind(), "text": failure.to_string(), "exit": failure.status() });
+        let _ = writeln!(self.out, "{value}").and_then(|()| self.out.flush());
+    }
+
+    /// What a work that can not be counted will take, if it is long; asked and shown on a terminal only, until the
+    /// next word.
+    pub fn patience(&mut self, text: impl FnOnce() -> Option<String>) {
+        if self.watched
+            && let Some(text) = text()
+        {
+            let _ = write!(self.err, "{text}").and_then(|()| self.err.flush());
+            self.shown = Some(Instant::now());
+        }
+    }
+
+    /// What the parser of arguments says: help on stdout, misuse on stderr, and with `--json` as an object too.
     pub fn usage(&mut self, error: &clap::Error) {
         let stream: &mut dyn Write = if error.use_stderr() { self.err } else { self.out };
-        let _ = write!(stream, "{}", error.render()).and_then(|()| stream.flush());
+        let rendered = error.render().to_string();
+        let _ = write!(stream, "{rendered}").and_then(|()| stream.flush());
+        if self.json && error.use_stderr() {
+            let text = rendered.split("\n\n").next().unwrap_or_default();
+            let failure = Failure::usage(text.strip_prefix("error: ").unwrap_or(text));
+            self.object(&failure);
+        }
     }
 
     fn clear(&mut self) {
@@ -107,4 +128,21 @@ fn closed(written: io::Result<()>) -> Result<(), Failure> {
         ErrorKind::BrokenPipe => Failure::Closed,
         _ => Failure::io("stdout", &error),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_person_is_asked_for_patience_and_the_next_word_takes_its_place() {
+        for (watched, expected) in [(true, "a minute\r\x1b[K"), (false, "")] {
+            let (mut input, mut out, mut err) = (io::empty(), Vec::new(), Vec::new());
+            let mut console = Console::new(&mut input, &mut out, &mut err, watched);
+            console.patience(|| None);
+            console.patience(|| Some("a minute".into()));
+            assert!(console.say(|| "done".into(), || Value::Null).is_ok());
+            assert_eq!((out.as_slice(), err.as_slice()), (&b"done\n"[..], expected.as_bytes()));
+        }
+    }
 }

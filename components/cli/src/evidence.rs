@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::args::{CheckProof, Common, Prove, file, text_file};
 use crate::console::Console;
 use crate::failure::Failure;
-use crate::seal::parse_checkpoint;
+use crate::seal::{parse_checkpoint, signed_note};
 use crate::service::Service;
 use crate::show::{Shown, seconds};
 
@@ -22,8 +22,7 @@ pub fn prove(common: &Common, what: &Prove, log: &mut impl Service, console: &mu
     let policy = common.policy_if_given()?;
     let named = |failure: Failure| failure.after(&format!("entry {seqno} of {stream}: "));
     let shown = Shown::new(log.read(stream, seqno).map_err(Failure::from).map_err(named)?)?;
-    let note = log.read_checkpoint(stream, what.size).map_err(Failure::from);
-    let (note, checkpoint) = parse_checkpoint(&note.map_err(|failure| failure.after("signed checkpoint: "))?)?;
+    let (note, checkpoint) = parse_checkpoint(&signed_note(stream, what.size, log)?)?;
     if seqno >= checkpoint.size {
         let why = format!("the signed checkpoint covers entries 0 to {}: seal and sign first", checkpoint.size - 1);
         return Err(named(Failure::usage(why)));
@@ -136,15 +135,12 @@ pub fn prove_consistency(
 ) -> Result<(), Failure> {
     let stream = common.stream()?;
     let policy = common.policy_if_given()?;
-    let mut note = |size: Option<u64>| {
-        let named = |failure: Failure| match size {
-            Some(size) => failure.after(&format!("signed checkpoint of size {size}: ")),
-            None => failure.after("newest signed checkpoint: "),
-        };
-        parse_checkpoint(&log.read_checkpoint(stream, size).map_err(Failure::from).map_err(named)?)
-    };
+    let mut note = |size: Option<u64>| parse_checkpoint(&signed_note(stream, size, log)?);
     let ((old, before), (new, after)) = (note(Some(old))?, note(new)?);
-    let proof = log.build_consistency_proof(stream, before.size, after.size)?;
+    if before.size > after.size {
+        return Err(Failure::usage(format!("--old {} is larger than the newer, {}", before.size, after.size)));
+    }
+    let proof = log.build_consistency_proof(stream, before.size, after.size).map_err(Failure::about(stream))?;
     let file = ConsistencyFile { path: path(&proof.path)?, old, new };
     if !verify_consistency(before.size, after.size, &file.path, &before.root, &after.root) {
         let why =

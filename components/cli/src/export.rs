@@ -27,7 +27,7 @@ use crate::args::{Common, Export};
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::read::PAGE;
-use crate::seal::parse_checkpoint;
+use crate::seal::{parse_checkpoint, signed_note};
 use crate::service::Service;
 use crate::show::Shown;
 use folder::Folder;
@@ -44,8 +44,7 @@ pub fn export(
 ) -> Result<(), Failure> {
     let stream = common.stream()?;
     let named = |failure: Failure| failure.after(&format!("export of {stream} to {}: ", what.tiles.display()));
-    let text = log.read_checkpoint(stream, None).map_err(Failure::from);
-    let text = text.map_err(|failure| named(failure.after("newest signed checkpoint: ")))?;
+    let text = signed_note(stream, None, log).map_err(named)?;
     let (note, target) = parse_checkpoint(&text)?;
     LogName::of_origin(&target.origin, &StreamId::try_from(stream).map_err(|error| Failure::usage(error.0))?)?;
     if let Some((policy, _)) = common.policy_if_given()? {

@@ -1,7 +1,7 @@
 //! How a command ends when it does not end well: what it says, and the exit status.
 
 use std::fmt;
-use std::io;
+use std::io::{self, ErrorKind};
 
 use secure_log::error::{Invalid, LogError};
 use secure_log::note::NoteError;
@@ -43,7 +43,12 @@ impl Failure {
 
     /// An operation on a file or stream that failed.
     pub fn io(what: &str, error: &io::Error) -> Failure {
-        Failure::CannotTell(format!("{what}: {error}"))
+        Failure::CannotTell(format!("{what}: {}", why(error)))
+    }
+
+    /// What the log answers, after what it was asked about.
+    pub fn about(what: &str) -> impl Fn(types::LogError) -> Failure {
+        move |error| Failure::from(error).after(&format!("{what}: "))
     }
 
     /// The same, after these words.
@@ -74,6 +79,20 @@ impl Failure {
             Failure::CannotTell(_) => "cannot-tell",
             Failure::Closed => "closed",
         }
+    }
+}
+
+/// Why a file or stream failed, without the numbers of a system that the reader does not sit at.
+pub fn why(error: &io::Error) -> String {
+    let text = error.to_string();
+    match error.kind() {
+        ErrorKind::NotFound => "not found in the folders that the host gave".into(),
+        ErrorKind::StorageFull => "no space left".into(),
+        _ if text.contains("pre-opened") => "not in a folder that the host gave".into(),
+        _ => match text.rsplit_once(" (os error ") {
+            Some((words, _)) => words.to_owned(),
+            None => text,
+        },
     }
 }
 

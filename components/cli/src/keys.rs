@@ -26,12 +26,37 @@ pub fn rotate(
     let done =
         |error: LogError| Failure::from(error).after(&format!("entry {seqno} of {stream} is the rotation, but "));
     let vkey = log.verifier_key(new, stream).map_err(done)?;
+    let sealed = match what.no_seal {
+        true => None,
+        false => Some(settle(stream, new, log).map_err(done)?),
+    };
     let text = || {
+        let sealed = match sealed {
+            Some((segment, size)) => format!("{new} sealed and signed it: segment {segment}, {size} entries"),
+            None => format!(
+                "it is not sealed: until {new} has signed it, whoever holds the store can take it away, and {old} signs on"
+            ),
+        };
         format!(
-            "entry {seqno} of {stream}: key {new} signs from here on, {vkey}\npolicies stay: they pin the first key"
+            "entry {seqno} of {stream}: key {new} signs from here on, {vkey}\n{sealed}\npolicies stay: they pin the first key"
         )
     };
-    console.say(text, || json!({ "stream": stream, "seqno": seqno, "old-key": old, "key": new, "vkey": vkey }))
+    let value = || {
+        json!({
+            "stream": stream, "seqno": seqno, "old-key": old, "key": new, "vkey": vkey,
+            "segment": sealed.map(|(segment, _)| segment), "size": sealed.map(|(_, size)| size),
+        })
+    };
+    console.say(text, value)
+}
+
+/// Seals, and signs with the new key: number of the segment and entries under it. Before that nobody but the store
+/// knows that there was a rotation: a store that takes it away shows a log in which the old key signs on.
+fn settle(stream: &str, key: &str, log: &mut impl Service) -> Result<(u64, u64), LogError> {
+    let info = log.close_segment(stream)?;
+    let (number, size) = (info.id.number, info.last_seqno.saturating_add(1));
+    log.sign_segment(key, info.id)?;
+    Ok((number, size))
 }
 
 /// Takes back a key before the current one, which is `--key` and signs.

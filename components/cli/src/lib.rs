@@ -12,7 +12,7 @@
 //! | 0 | done; what was to be judged is whole |
 //! | 1 | a finding: something stored or given is not what it must be |
 //! | 2 | usage: an argument, a file or a name that is none |
-//! | 3 | cannot tell: the store, the keystore or the disk failed |
+//! | 3 | cannot tell: the store, the keystore or the disk failed, or nobody vouches for what was to be judged |
 
 mod append;
 mod args;
@@ -27,6 +27,7 @@ mod record;
 mod seal;
 mod service;
 mod show;
+mod verify;
 mod witness;
 
 use std::ffi::OsString;
@@ -40,9 +41,11 @@ pub use service::{Answer, Imported, Service};
 
 /// Runs one command line, its first argument being the program's name; returns the exit status.
 pub fn run(arguments: impl IntoIterator<Item = OsString>, log: &mut impl Service, console: &mut Console<'_>) -> u8 {
-    let args = match Args::try_parse_from(arguments) {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let args = match Args::try_parse_from(&arguments) {
         Ok(args) => args,
         Err(error) => {
+            console.json = arguments.iter().take_while(|word| *word != "--").any(|word| word == "--json");
             console.usage(&error);
             return if error.use_stderr() { USAGE } else { 0 };
         }
@@ -65,7 +68,8 @@ fn dispatch(args: Args, log: &mut impl Service, console: &mut Console<'_>) -> Re
         Command::Consistency(args::Consistency::Check { file }) => evidence::check_consistency(common, &file, console),
         Command::Record(what) => record::record(common, what, log, console),
         command => {
-            log.open(common.store()?)?;
+            let config = common.config(command.only_reads())?;
+            log.open(&config)?;
             match command {
                 Command::Append(what) => append::append(common, &what, log, console),
                 Command::Read(what) => read::read(common, &what, log, console),
@@ -74,7 +78,7 @@ fn dispatch(args: Args, log: &mut impl Service, console: &mut Console<'_>) -> Re
                 Command::Seal => seal::seal(common, log, console),
                 Command::Sign { segment } => seal::sign(common, segment, log, console),
                 Command::Checkpoint { size } => seal::checkpoint(common, size, log, console),
-                Command::Verify(what) => seal::verify(common, what, log, console),
+                Command::Verify(what) => verify::verify(common, what, log, console),
                 Command::Vkey { as_policy } => seal::vkey(common, as_policy, log, console),
                 Command::Keygen { as_policy } => seal::keygen(common, as_policy, log, console),
                 Command::Prove(what) => evidence::prove(common, &what, log, console),

@@ -27,8 +27,8 @@ impl Producer {
     pub fn new(identity: &str, stream: &str, log: &mut impl Service) -> Result<Producer, Failure> {
         let named = |failure: Failure| failure.after(&format!("producer's key {identity}: "));
         match log.head(stream) {
-            Err(LogError::StreamNotFound) => log.create_stream(stream)?,
-            found => drop(found?),
+            Err(LogError::StreamNotFound) => log.create_stream(stream).map_err(Failure::about(stream))?,
+            found => drop(found.map_err(Failure::about(stream))?),
         }
         let signer = log.signer(identity).map_err(Failure::from).map_err(named)?;
         let vkey = log.verifier_key(identity, stream).map_err(Failure::from).map_err(named)?;

@@ -42,7 +42,7 @@ pub fn read(common: &Common, what: &Read, log: &mut impl Service, console: &mut 
 /// The last entries, and those that come.
 pub fn tail(common: &Common, what: &Tail, log: &mut impl Service, console: &mut Console<'_>) -> Result<(), Failure> {
     let stream = common.stream()?;
-    let mut next = log.head(stream)?.size.saturating_sub(what.lines);
+    let mut next = log.head(stream).map_err(Failure::about(stream))?.size.saturating_sub(what.lines);
     loop {
         let seen = page(stream, next, PAGE, log, console)?;
         next += seen;

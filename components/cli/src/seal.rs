@@ -1,14 +1,11 @@
-//! `seal`, `sign`, `checkpoint`, `verify`, `vkey`, `keygen`: statements about a stream, and the verdict on them.
+//! `seal`, `sign`, `checkpoint`, `vkey`, `keygen`: statements about a stream, and who makes them.
 
-use secure_log::error::FindingKind;
 use secure_log::note::{Checkpoint, Note, VerifierKey};
 use secure_log::types::hex;
-use secure_log_bindings::types::{
-    Finding, LogError, Report, RevokedKey, SegmentId, SegmentInfo, SeqnoRange, Signers, Trust,
-};
+use secure_log_bindings::types::{LogError, SegmentId, SegmentInfo};
 use serde_json::{Value, json};
 
-use crate::args::{Common, Verify};
+use crate::args::Common;
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::read::PAGE;
@@ -18,12 +15,12 @@ use crate::service::Service;
 pub fn seal(common: &Common, log: &mut impl Service, console: &mut Console<'_>) -> Result<(), Failure> {
     let stream = common.stream()?;
     match log.close_segment(stream) {
-        Ok(info) => console.say(|| format!("sealed {}", segment_text(&info)), || segment_value(&info)),
+        Ok(info) => console.say(|| format!("sealed {}", segment_text(&info)), || segment_value(stream, Some(&info))),
         Err(LogError::EmptySegment) => {
             let text = || format!("nothing was appended to {stream} since the last seal");
-            console.say(text, || json!({ "stream": stream, "sealed": null }))
+            console.say(text, || segment_value(stream, None))
         }
-        Err(error) => Err(error.into()),
+        Err(error) => Err(Failure::about(stream)(error)),
     }
 }
 
@@ -32,10 +29,13 @@ fn segment_text(info: &SegmentInfo) -> String {
     format!("segment {} of {}, entries {first_seqno} to {last_seqno}, root {}", id.number, id.stream_id, hex(root))
 }
 
-fn segment_value(info: &SegmentInfo) -> Value {
+/// One shape, whether there was something to seal or not.
+fn segment_value(stream: &str, info: Option<&SegmentInfo>) -> Value {
     json!({
-        "stream": info.id.stream_id, "segment": info.id.number, "first": info.first_seqno, "last": info.last_seqno,
-        "root": hex(&info.root), "checkpoint-hash": hex(&info.checkpoint_hash), "signed": info.signed,
+        "stream": stream, "segment": info.map(|info| info.id.number),
+        "first": info.map(|info| info.first_seqno), "last": info.map(|info| info.last_seqno),
+        "root": info.map(|info| hex(&info.root)), "checkpoint-hash": info.map(|info| hex(&info.checkpoint_hash)),
+        "signed": info.map(|info| info.signed),
     })
 }
 
@@ -52,7 +52,7 @@ pub fn sign(
     }
     let (mut next, mut signed) = (unsigned(stream, log)?, 0);
     loop {
-        let infos = log.list_segments(stream, next, PAGE)?;
+        let infos = log.list_segments(stream, next, PAGE).map_err(Failure::about(stream))?;
         let Some(last) = infos.last().map(|info| info.id.number) else { break };
         for info in infos.iter().filter(|info| !info.signed) {
             sign_one(stream, key, info.id.number, log, console)?;
@@ -62,8 +62,7 @@ pub fn sign(
         next = last + 1;
     }
     match signed {
-        0 => console
-            .say(|| format!("every sealed segment of {stream} is signed"), || json!({ "stream": stream, "signed": 0 })),
+        0 => console.say(|| format!("every sealed segment of {stream} is signed"), || signed_value(stream, None)),
         _ => Ok(()),
     }
 }
@@ -71,7 +70,8 @@ pub fn sign(
 /// The first segment that is not signed. Signed ones come first, so it is found by doubling and halving.
 pub fn unsigned(stream: &str, log: &mut impl Service) -> Result<u64, Failure> {
     let mut signed = |number: u64| -> Result<bool, Failure> {
-        Ok(log.list_segments(stream, number, 1)?.first().is_some_and(|info| info.signed))
+        let infos = log.list_segments(stream, number, 1).map_err(Failure::about(stream))?;
+        Ok(infos.first().is_some_and(|info| info.signed))
     };
     let (mut low, mut high) = (0, 1_u64);
     while signed(high - 1)? {
@@ -98,13 +98,18 @@ fn sign_one(
     let text = || {
         format!("signed segment {number} of {stream}, {} entries, root {}", checkpoint.size, checkpoint.root.to_hex())
     };
-    let value = || {
-        json!({
-            "stream": stream, "segment": number, "size": checkpoint.size, "root": checkpoint.root.to_hex(),
-            "checkpoint-hash": checkpoint.hash().to_hex(), "note": note,
-        })
-    };
-    console.say(text, value)
+    console.say(text, || signed_value(stream, Some((number, &checkpoint, &note))))
+}
+
+/// One shape, whether there was something to sign or not.
+fn signed_value(stream: &str, signed: Option<(u64, &Checkpoint, &str)>) -> Value {
+    json!({
+        "stream": stream, "segment": signed.map(|(number, ..)| number),
+        "size": signed.map(|(_, checkpoint, _)| checkpoint.size),
+        "root": signed.map(|(_, checkpoint, _)| checkpoint.root.to_hex()),
+        "checkpoint-hash": signed.map(|(_, checkpoint, _)| checkpoint.hash().to_hex()),
+        "note": signed.map(|(.., note)| note),
+    })
 }
 
 /// A note that the log gave, taken apart; nothing of it is verified.
@@ -112,6 +117,19 @@ pub fn parse_checkpoint(note: &str) -> Result<(Note, Checkpoint), Failure> {
     let note = Note::parse(note)?;
     let checkpoint = Checkpoint::parse(note.text())?;
     Ok((note, checkpoint))
+}
+
+/// The signed note of this size, or the newest.
+pub fn signed_note(stream: &str, size: Option<u64>, log: &mut impl Service) -> Result<String, Failure> {
+    log.read_checkpoint(stream, size).map_err(|error| match (error, size) {
+        (LogError::SegmentNotFound, None) => {
+            Failure::usage(format!("nothing of {stream} is signed yet: seal and sign first"))
+        }
+        (LogError::SegmentNotFound, Some(size)) => {
+            Failure::usage(format!("{stream} has no signed checkpoint of size {size}"))
+        }
+        (error, _) => Failure::about(&format!("signed checkpoint of {stream}"))(error),
+    })
 }
 
 /// The signed note, as it is.
@@ -122,8 +140,7 @@ pub fn checkpoint(
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
     let stream = common.stream()?;
-    let named = |error: LogError| Failure::from(error).after(&format!("signed checkpoint of {stream}: "));
-    let note = log.read_checkpoint(stream, size).map_err(named)?;
+    let note = signed_note(stream, size, log)?;
     let (parsed, checkpoint) = parse_checkpoint(&note)?;
     if !console.json {
         return console.raw(note.as_bytes());
@@ -137,101 +154,6 @@ pub fn checkpoint(
     console.say(String::new, || value)
 }
 
-/// The one call and its verdict.
-pub fn verify(common: &Common, what: Verify, log: &mut impl Service, console: &mut Console<'_>) -> Result<(), Failure> {
-    let stream = common.stream()?;
-    let signers = match what.trust_keystore {
-        true => Signers::Keystore(common.key()?.to_owned()),
-        false => Signers::Policy(common.policy()?.1),
-    };
-    let trust = Trust { signers, authors: what.authors, require_author: what.require_author };
-    let report = log.verify(stream, trust).map_err(|error| match error {
-        LogError::Untrusted(why) => Failure::CannotTell(format!("{stream}: {why}")),
-        error => Failure::from(error).after(&format!("{stream}: ")),
-    })?;
-    console.say(|| report_text(&report), || report_value(&report))?;
-    match &report.finding {
-        None => Ok(()),
-        Some(finding) => Err(Failure::finding(finding_text(finding))),
-    }
-}
-
-fn report_text(report: &Report) -> String {
-    let range = |name: &str, range: &Option<SeqnoRange>| match range {
-        Some(SeqnoRange { first, last }) => format!("\n  {name:<11}{first} to {last}"),
-        None => format!("\n  {name:<11}none"),
-    };
-    let verdict = if report.finding.is_none() { "WHOLE" } else { "NOT WHOLE" };
-    let mut text = format!("{verdict}: {}\n  trust      {}", report.origin, report.trust_basis);
-    text += &format!(
-        "\n  checked    {} entries, {} segments, {} checkpoints, {} cosignatures, {} payloads erased",
-        report.entries, report.segments, report.checkpoints, report.cosignatures, report.erased
-    );
-    text += &range("witnessed", &report.witnessed);
-    text += &range("signed", &report.signed);
-    text += &range("sealed", &report.sealed);
-    text += &range("open", &report.open_tail);
-    for signer in &report.signers {
-        text += &format!("\n  signer     {} to {} by {}", signer.first_seqno, signer.last_seqno, signer.vkey);
-        text += &signer.rotated_in.map(|seqno| format!(", rotated in by entry {seqno}")).unwrap_or_default();
-    }
-    if report.rotations > 0 {
-        let current = report.current_key.as_deref().unwrap_or("not decided yet");
-        text += &format!("\n  key        {current}, after {} rotation(s)", report.rotations);
-    }
-    for RevokedKey { vkey, from_seqno, seqno, discounted } in &report.revoked {
-        text += &format!(
-            "\n  revoked    {vkey} from {from_seqno} by entry {seqno}: {discounted} checkpoint(s) do not count"
-        );
-    }
-    text += &format!("\n  root       {}", hex(&report.root));
-    text += if report.head_checked { "\n  head       compared" } else { "\n  head       none remembered" };
-    report.notes.iter().for_each(|note| text += &format!("\n  note       {note}"));
-    text
-}
-
-fn report_value(report: &Report) -> Value {
-    let range = |range: &Option<SeqnoRange>| range.as_ref().map(|range| json!([range.first, range.last]));
-    let signers: Vec<Value> = report
-        .signers
-        .iter()
-        .map(|signer| {
-            let SeqnoRange { first, last } = SeqnoRange { first: signer.first_seqno, last: signer.last_seqno };
-            json!({
-                "vkey": signer.vkey, "first": first, "last": last, "checkpoints": signer.checkpoints,
-                "rotated-in": signer.rotated_in,
-            })
-        })
-        .collect();
-    let revoked: Vec<Value> = report
-        .revoked
-        .iter()
-        .map(|RevokedKey { vkey, from_seqno, seqno, discounted }| {
-            json!({ "vkey": vkey, "from-seqno": from_seqno, "seqno": seqno, "discounted": discounted })
-        })
-        .collect();
-    let finding = report.finding.as_ref().map(|finding| {
-        json!({
-            "kind": FindingKind::from(finding.kind).as_str(), "first": finding.first_seqno,
-            "last": finding.last_seqno, "detail": finding.detail,
-        })
-    });
-    json!({
-        "whole": report.finding.is_none(), "stream": report.stream_id, "origin": report.origin,
-        "trust": report.trust_basis, "entries": report.entries, "segments": report.segments,
-        "checkpoints": report.checkpoints, "cosignatures": report.cosignatures, "erased": report.erased,
-        "root": hex(&report.root), "witnessed": range(&report.witnessed), "signed": range(&report.signed),
-        "sealed": range(&report.sealed), "open": range(&report.open_tail), "signers": signers,
-        "rotations": report.rotations, "current-key": report.current_key, "revoked": revoked,
-        "head-checked": report.head_checked, "notes": report.notes, "finding": finding,
-    })
-}
-
-fn finding_text(finding: &Finding) -> String {
-    secure_log::error::Finding::try_from(finding.clone())
-        .map_or_else(|error| error.to_string(), |finding| finding.to_string())
-}
-
 /// The verifier key of an identity.
 pub fn vkey(
     common: &Common,
@@ -242,12 +164,15 @@ pub fn vkey(
     let (stream, key) = (common.stream()?, common.key()?);
     let named = |error: LogError| Failure::from(error).after(&format!("key {key} for {stream}: "));
     let vkey: VerifierKey = log.verifier_key(key, stream).map_err(named)?.parse()?;
-    let text = || match as_policy {
-        true => format!("log {vkey}\nquorum none"),
-        false => vkey.to_string(),
-    };
+    let policy = as_policy.then(|| format!("log {vkey}\nquorum none"));
     let algorithm = vkey.key().public_key().algorithm().as_str();
-    console.say(text, || json!({ "key": key, "origin": vkey.name(), "algorithm": algorithm, "vkey": vkey.to_string() }))
+    let value = || {
+        json!({
+            "key": key, "origin": vkey.name(), "algorithm": algorithm, "vkey": vkey.to_string(),
+            "policy": policy.as_ref().map(|policy| format!("{policy}\n")),
+        })
+    };
+    console.say(|| policy.clone().unwrap_or_else(|| vkey.to_string()), value)
 }
 
 /// The same, after the stream was created if there was none.
@@ -260,8 +185,8 @@ pub fn keygen(
     let stream = common.stream()?;
     match log.head(stream) {
         Ok(_) => {}
-        Err(LogError::StreamNotFound) => log.create_stream(stream)?,
-        Err(error) => return Err(error.into()),
+        Err(LogError::StreamNotFound) => log.create_stream(stream).map_err(Failure::about(stream))?,
+        Err(error) => return Err(Failure::about(stream)(error)),
     }
     vkey(common, as_policy, log, console)
 }

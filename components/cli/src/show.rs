@@ -126,10 +126,13 @@ fn describe(detail: &Detail) -> String {
     }
 }
 
-/// Text from a log for a terminal: what could move the cursor or start a line is escaped.
+/// Text from a log for a terminal: what could move the cursor or start a line is escaped, and what escapes, so that
+/// two texts never look the same.
 pub fn plain(text: &str) -> String {
     let hidden = |c: char| {
-        c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        c.is_control()
+            || c == '\\'
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
@@ -164,6 +167,7 @@ mod tests {
 
     #[test]
     fn a_logged_text_can_not_play_with_the_terminal() {
-        assert_eq!(plain("grüße\n\x1b[2J\u{202e}x\\"), "grüße\\n\\u{1b}[2J\\u{202e}x\\");
+        assert_eq!(plain("grüße\n\x1b[2J\u{202e}x\\"), "grüße\\n\\u{1b}[2J\\u{202e}x\\\\");
+        assert_ne!(plain("\n"), plain("\\n"));
     }
 }

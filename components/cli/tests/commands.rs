@@ -13,6 +13,7 @@ use std::fs;
 use std::path::Path;
 
 use desk::Desk;
+use secure_log::note::VerifierKey;
 use secure_log::store::{RowKind, StoreError};
 use secure_log::types::StreamId;
 use secure_log_cli::{CANNOT_TELL, Console, FINDING, USAGE, run};
@@ -131,6 +132,51 @@ fn the_exit_status_says_who_is_to_blame() {
     assert_eq!((&lines[1]["error"], &lines[1]["exit"]), (&Value::from("finding"), &Value::from(FINDING)));
 }
 
+/// A store can give an auditor any log that nobody signed: whole is only what somebody vouches for.
+#[test]
+fn what_nobody_vouches_for_is_not_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut desk = Desk::new();
+    let policy = folder.path().join("policy").display().to_string();
+    fs::write(&policy, desk.good("keygen --as-policy")).unwrap();
+    desk.good("append one");
+    for what in [format!("verify --policy {policy}"), "verify --trust-keystore".to_owned()] {
+        let said = desk.run(&what);
+        assert!(
+            said.status == CANNOT_TELL && said.out.starts_with("NOT SIGNED: log.example.org/payments\n"),
+            "{}",
+            said.out
+        );
+        assert!(said.err.contains("nobody vouches for its 2 entries"), "{}", said.err);
+    }
+    let report = json(desk.run(&format!("--json verify --policy {policy}")).out.lines().next().unwrap());
+    let verdict = [&report["whole"], &report["verdict"], &report["vouched"], &report["behind"]];
+    assert_eq!(verdict, [&Value::from(false), &Value::from("not-signed"), &Value::from(0), &Value::from(2)]);
+
+    desk.good("seal");
+    desk.good("sign");
+    desk.good("append two");
+    let said = desk.good(&format!("verify --policy {policy}"));
+    let line = "WHOLE: log.example.org/payments through entry 2; nobody vouches yet for the 1 behind it\n";
+    assert!(said.starts_with(line), "{said}");
+    let report = json(&desk.good(&format!("--json verify --policy {policy}")));
+    let verdict = [&report["whole"], &report["verdict"], &report["vouched"], &report["behind"]];
+    assert_eq!(verdict, [&Value::from(true), &Value::from("whole"), &Value::from(3), &Value::from(1)]);
+
+    let witness = VerifierKey::for_witness(support::WITNESS, support::FixedKey::witness().public()).unwrap();
+    let log = fs::read_to_string(&policy).unwrap();
+    fs::write(&policy, log.replace("quorum none", &format!("witness w1 {witness}\nquorum w1"))).unwrap();
+    let said = desk.run(&format!("verify --policy {policy}"));
+    assert!(
+        said.status == CANNOT_TELL && said.out.starts_with("NOT WITNESSED: log.example.org/payments\n"),
+        "{}",
+        said.out
+    );
+    assert!(said.err.contains("quorum of witnesses is met by no checkpoint"), "{}", said.err);
+    let report = json(desk.run(&format!("--json verify --policy {policy}")).out.lines().next().unwrap());
+    assert_eq!((&report["whole"], &report["verdict"]), (&Value::from(false), &Value::from("not-witnessed")));
+}
+
 #[test]
 fn a_log_that_the_policy_does_not_name_is_not_judged() {
     let folder = tempfile::tempdir().unwrap();
@@ -185,7 +231,7 @@ fn a_failure_in_the_middle_says_where_to_go_on() {
     let input: String = (1..=1500).map(|number| format!("line {number}\n")).collect();
     let giant = [input.as_bytes(), &vec![b'x'; 1024 * 1024 + 1], b"\nafter\n"].concat();
     let said = desk.feed("append", &giant);
-    assert_eq!(said.status, USAGE);
+    assert_eq!(said.status, CANNOT_TELL, "usage would mean that nothing was changed");
     assert!(
         said.err.contains("stdin is durable through line 1500 (entry 1500), go on with --from-line 1501"),
         "{}",
@@ -221,7 +267,8 @@ fn a_followed_file_is_read_as_it_grows_and_left_when_it_is_cut() {
     let said = desk.run(&format!("append --follow --file {}", path.display()));
     writer.join().unwrap();
     assert_eq!(said.out, "entry 1 of payments is durable\nentry 2 of payments is durable\n");
-    let why = "durable through line 2 (entry 2), go on with --from-line 3: the file became shorter";
+    let why = "it became shorter, so it was cut; the old file is durable through line 2: finish it where it is now \
+               with --from-line 3, then start at line 1 of the new one";
     assert!(said.status == CANNOT_TELL && said.err.contains(why), "{}", said.err);
 }
 
@@ -293,6 +340,7 @@ fn events_signed_as_their_producer_satisfy_who_demands_it_and_others_do_not() {
     desk.good("append --sign-as audit one two");
     let many: String = (0..50).map(|line| format!("line {line}\n")).collect();
     assert_eq!(desk.feed("append --sign-as audit", many.as_bytes()).status, 0);
+    ["seal", "sign"].iter().for_each(|line| drop(desk.good(line)));
     let vkey = desk.good("vkey").trim_end().to_owned();
     let demanding = format!("verify --policy {policy} --require-author --author {vkey}");
     let report = desk.good(&demanding);
@@ -304,4 +352,127 @@ fn events_signed_as_their_producer_satisfy_who_demands_it_and_others_do_not() {
     let said = desk.run(&demanding);
     assert_eq!(said.status, FINDING, "{}", said.out);
     assert!(said.out.contains("NOT WHOLE") && said.err.contains("author-wrong"), "{}{}", said.out, said.err);
+}
+
+/// Who judges must not be able to change what is judged, nor make an empty log where none is.
+#[test]
+fn to_look_at_a_log_is_to_open_it_read_only_and_a_log_that_is_not_there_is_not_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut desk, policy) = signed(folder.path());
+    let out = folder.path().join("out").display().to_string();
+    let reading = [
+        "read 0".to_owned(),
+        "tail".to_owned(),
+        "streams".to_owned(),
+        "checkpoint".to_owned(),
+        "vkey".to_owned(),
+        format!("verify --policy {policy}"),
+        format!("prove 1 --out {out}"),
+        format!("consistency build --old 5 --out {out}"),
+        format!("export --tiles {out}-tiles"),
+    ];
+    let writing = ["append x", "seal", "sign", "keygen", "rotate-key --to next"].map(str::to_owned);
+    for (place, read_only) in [
+        ("logs/app.jsonl", "logs/app.jsonl?readonly"),
+        ("logs/app.jsonl?shared", "logs/app.jsonl?readonly"),
+        ("logs/app.db?owner", "logs/app.db?owner"),
+        ("remote", "remote?readonly"),
+        (":memory:", ":memory:"),
+    ] {
+        desk.place = place;
+        for line in &reading {
+            desk.good(line);
+            assert_eq!(desk.opened, read_only, "{line}");
+        }
+        for line in &writing {
+            desk.run(line);
+            assert_eq!(desk.opened, place, "{line}");
+        }
+    }
+    (desk.place, desk.nothing_there) = ("logs/app.jsonl", true);
+    for line in &reading {
+        let said = desk.run(line);
+        assert!(said.status == USAGE && said.err.contains("there is no log at logs/app.jsonl"), "{line}: {}", said.err);
+    }
+}
+
+#[test]
+fn a_demand_for_signed_events_names_whose() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut desk, policy) = signed(folder.path());
+    let said = desk.run(&format!("verify --policy {policy} --require-author"));
+    assert!(said.status == USAGE && said.err.contains("--author"), "{}", said.err);
+    let said = desk.run(&format!("verify --policy {policy} --trust-keystore"));
+    assert!(said.status == USAGE && said.err.contains("without a policy"), "{}", said.err);
+}
+
+#[test]
+fn who_asked_for_json_gets_one_object_of_one_shape_for_misuse_and_for_nothing_to_do() {
+    let mut desk = Desk::new();
+    desk.good("append one");
+    for line in ["--json nonsense", "read --json", "verify --json --require-author"] {
+        let said = desk.run(line);
+        let value = json(&said.out);
+        assert_eq!((said.status, &value["error"], &value["exit"]), (USAGE, &Value::from("usage"), &Value::from(USAGE)));
+        assert!(!said.err.is_empty() && !value["text"].as_str().unwrap().starts_with("error: "), "{value}");
+    }
+    assert_eq!(desk.run("append -- --json nonsense --json").status, 0);
+    let names = |line: String| -> Vec<String> { json(&line).as_object().unwrap().keys().cloned().collect() };
+    for line in ["--json seal", "--json sign"] {
+        let (done, nothing) = (desk.good(line), desk.good(line));
+        assert_eq!(json(&nothing)["segment"], Value::Null);
+        assert_eq!(names(done), names(nothing), "{line}");
+    }
+    let value = json(&desk.good("--json vkey --as-policy"));
+    assert_eq!(value["policy"], format!("log {}\nquorum none\n", value["vkey"].as_str().unwrap()));
+}
+
+#[test]
+fn what_is_not_there_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut desk = Desk::new();
+    for line in ["tail", "seal", "sign", "read 0", "prove 0"] {
+        let said = desk.run(line);
+        assert!(said.status == USAGE && said.err.contains("payments: no such stream"), "{line}: {}", said.err);
+    }
+    desk.good("append one");
+    let out = folder.path().join("out").display().to_string();
+    for line in ["checkpoint".to_owned(), "prove 0".to_owned(), format!("export --tiles {out}")] {
+        let said = desk.run(&line);
+        assert!(said.status == USAGE && said.err.contains("nothing of payments is signed yet"), "{line}: {}", said.err);
+    }
+    let (mut desk, _) = signed(folder.path());
+    ["append more", "seal", "sign"].iter().for_each(|line| drop(desk.good(line)));
+    let said = desk.run(&format!("consistency build --old 7 --new 5 --out {out}"));
+    assert!(said.status == USAGE && said.err.contains("--old 7 is larger than the newer, 5"), "{}", said.err);
+    let said = desk.run(&format!("append --file {}", folder.path().display()));
+    assert!(said.status == USAGE && said.err.contains("a folder, not a file"), "{}", said.err);
+    let said = desk.run(&format!("verify --policy {}", folder.path().display()));
+    assert!(said.status == USAGE && said.err.contains("a folder, not a file"), "{}", said.err);
+}
+
+/// Rotated away or renamed: the name stays and means another file, whose lines have other numbers.
+#[test]
+fn a_followed_file_whose_name_goes_to_another_is_left_with_the_lines_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("app.log");
+    fs::write(&path, "one\ntwo\n").unwrap();
+    let writer = std::thread::spawn({
+        let path = path.clone();
+        move || {
+            std::thread::sleep(std::time::Duration::from_secs(2));
+            fs::write(path.with_extension("new"), "a longer line that follows\nand another of the new file\n").unwrap();
+            fs::rename(&path, path.with_extension("1")).unwrap();
+            fs::rename(path.with_extension("new"), &path).unwrap();
+        }
+    });
+    let mut desk = Desk::new();
+    let said = desk.run(&format!("append --follow --file {}", path.display()));
+    writer.join().unwrap();
+    assert_eq!(said.out, "entries 1 to 2 of payments are durable\n");
+    let why = "the old file is durable through line 2: finish it where it is now with --from-line 3, then start at \
+               line 1 of the new one";
+    assert!(said.status == CANNOT_TELL && said.err.contains(why), "{}", said.err);
+    assert!(said.err.contains("another file has this name now") || said.err.contains("no file has this name"));
+    assert!(!desk.good("tail").contains("longer line"));
 }

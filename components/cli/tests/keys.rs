@@ -43,7 +43,7 @@ fn a_key_is_handed_over_and_taken_back_under_one_pin() {
         Some("entry 3 of payments")
     );
     ["seal", "sign"].iter().for_each(|line| drop(desk.good(line)));
-    let said = parsed(&desk.good(&format!("--json rotate-key --to next --attestation {attested}")));
+    let said = parsed(&desk.good(&format!("--json rotate-key --no-seal --to next --attestation {attested}")));
     assert_eq!((&said["seqno"], &said["vkey"]), (&json!(5), &json!(new)));
     ["append two", "seal", "sign --key next"].iter().for_each(|line| drop(desk.good(line)));
     let said = desk.good(&format!("verify --policy {policy}"));
@@ -136,4 +136,22 @@ fn the_evidence_of_a_keystore_goes_into_the_log_and_verify_tells_what_it_shows()
     assert!(record.contains(r#""hardware_attestation":{"certificates":["MAA="],"#), "{record}");
     let said = desk.feed("record verify - --trust-key-in-record", record.as_bytes());
     assert!(said.status == 0 && said.out.contains(", attested: chain broken: certificates[0]"), "{}", said.out);
+}
+
+/// What is not sealed and signed a store can take away, and then nobody sees that the old key had to stop.
+#[test]
+fn a_rotation_is_signed_by_the_new_key_before_the_command_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut desk, policy) = signed(folder.path());
+    let said = desk.good("rotate-key --to next");
+    assert!(said.contains("next sealed and signed it: segment 1, 5 entries"), "{said}");
+    let report = parsed(&desk.good(&format!("--json verify --policy {policy}")));
+    assert_eq!((&report["vouched"], &report["behind"], &report["rotations"]), (&json!(5), &json!(0), &json!(1)));
+    let last = report["signers"].as_array().unwrap().last().unwrap();
+    assert_eq!((&last["vkey"], &last["rotated-in"]), (&json!(desk.next.vkey(ORIGIN).to_string()), &json!(3)));
+
+    let (mut desk, policy) = signed(folder.path());
+    let said = desk.good("rotate-key --to next --no-seal");
+    assert!(said.contains("whoever holds the store can take it away, and audit signs on"), "{said}");
+    assert_eq!(parsed(&desk.good(&format!("--json verify --policy {policy}")))["behind"], json!(1));
 }

@@ -204,48 +204,12 @@ fn a_name_in_an_archive_can_not_play_with_the_terminal() {
     assert!(said.status == FINDING && !said.out.contains('\u{1b}'), "{}", said.out);
 }
 
-/// What `scripts/secure-log` starts, and with which key in its environment: `wasmtime` is a script that tells.
-#[cfg(unix)]
-fn started(arguments: &[&str]) -> (i32, Vec<String>, String) {
-    use std::os::unix::fs::PermissionsExt as _;
-    let folder = tempfile::tempdir().unwrap();
-    let probe = folder.path().join("wasmtime");
-    fs::write(&probe, "#!/bin/sh\nprintf '%s\\n' \"$@\"; echo ==; printf '%s' \"${SECURE_LOG_KEYSTORE_PEM-}\"\n")
-        .unwrap();
-    fs::set_permissions(&probe, fs::Permissions::from_mode(0o755)).unwrap();
-    let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap());
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/secure-log");
-    let mut command = std::process::Command::new(script);
-    command.args(arguments).current_dir(folder.path()).env("PATH", path).env("SECURE_LOG_KEYSTORE_DIR", "keys");
-    let output = command.output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    let (words, key) = text.split_once("==\n").unwrap_or_default();
-    (output.status.code().unwrap(), words.lines().map(str::to_owned).collect(), key.to_owned())
-}
-
-#[cfg(unix)]
+/// `--public-key "$(cat public.pem)"`: the text begins with hyphens.
 #[test]
-fn a_private_key_given_to_the_wrapper_reaches_the_keystore_and_is_no_argument_of_anything() {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../log/tests/keys/ed25519.pem");
-    let pem = fs::read_to_string(&file).unwrap();
-    let (file, secret) = (file.display().to_string(), pem.lines().nth(1).unwrap());
-    for given in [
-        vec!["--private-key-file", &file],
-        vec![&format!("--private-key-file={file}")],
-        vec!["--private-key", pem.trim_end()],
-        vec![&format!("--private-key={}", pem.trim_end())],
-    ] {
-        let line = [&["record", "sign", "--transaction-hash", "00"], given.as_slice(), &["a b.json"]].concat();
-        let (status, words, key) = started(&line);
-        assert_eq!((status, key.as_str()), (0, pem.trim_end()), "{given:?}");
-        assert!(!words.iter().any(|word| word.contains(secret) || word.contains("--private-key")), "{words:?}");
-        let command: Vec<&str> = words.iter().map(String::as_str).skip_while(|word| *word != "record").collect();
-        assert_eq!(command, ["record", "sign", "--transaction-hash", "00", "a b.json"]);
-        let granted = |name: &str| words.windows(2).any(|pair| pair[0] == "--env" && pair[1] == name);
-        assert!(granted("SECURE_LOG_KEYSTORE_PEM") && granted("SECURE_LOG_KEY") && !granted("SECURE_LOG_KEYSTORE_DIR"));
-    }
-    let (_, words, key) = started(&["append", "--private-key", "text"]);
-    assert!(key.is_empty() && words.contains(&"--private-key".to_owned()), "only record sign takes one: {words:?}");
-    assert_eq!(started(&["record", "sign", "--private-key"]).0, i32::from(USAGE));
-    assert_eq!(started(&["record", "sign", "--private-key-file", "/no/such/file"]).0, i32::from(USAGE));
+fn a_key_in_pem_may_stand_in_the_argument_itself() {
+    let mut bench = Bench::new();
+    let pem = fs::read_to_string(bench.path("public.pem")).unwrap();
+    let signed = bench.desk.feed("record sign --transaction-hash 00", b"1").out;
+    let said = bench.desk.words(["record", "verify", "-", "--public-key", pem.trim_end()], signed.as_bytes());
+    assert!(said.status == 0 && said.out.starts_with("VALID (pinned-key) stdin"), "{}{}", said.out, said.err);
 }

@@ -5,7 +5,7 @@
 //! keys from its trust. Faults are findings in the report; an error means that no verdict was reached.
 //!
 //! `checkpoints` judges the signed statements, `attested` what tokens said about the keys, `producers` payloads and author
-//! signatures, `report` is the answer.
+//! signatures, `report` is the answer, `vouched` how far it reaches.
 //!
 //! Cost: one store call a page of entries, checkpoints, cosignatures, segment and node rows; every stored
 //! byte of entries and payloads is hashed once, and about one node hash an entry. Rows whose payload an `erased`
@@ -20,6 +20,7 @@ mod checkpoints;
 mod producers;
 mod report;
 mod rows;
+mod vouched;
 
 use crate::author::LastSeqs;
 use crate::encode::decode_entry;
@@ -429,6 +430,8 @@ impl<'a, S: Store> Pass<'a, S> {
             .collect();
         let notes = self.closing_notes();
         self.report.notes.extend(notes);
+        let vouched = self.vouched_note();
+        self.report.notes.extend(vouched);
         self.report
     }
 }

@@ -135,6 +135,33 @@ fn erased_entries_that_name_everything_again_and_again_cost_one_more_reading() {
     assert!(report.notes.iter().any(|note| note.contains("not all of it")), "{:?}", report.notes);
 }
 
+/// A report without a finding reads as good news: it says itself how far anybody vouches for what was read.
+#[test]
+fn what_nobody_vouches_for_is_told() {
+    let told = |report: &Report| -> Vec<String> {
+        report.notes.iter().filter(|note| note.contains("vouche")).cloned().collect()
+    };
+    let store = Shared::default();
+    let mut writer = log(&store);
+    writer.append_batch(&stream(), &events(3), Want::Synced).unwrap();
+    let unsigned = writer.verify(&stream(), &pinned(Ed25519)).unwrap();
+    assert_eq!(unsigned.finding, None);
+    assert_eq!(told(&unsigned), ["no checkpoint counts: nobody vouches for any of the 4 entries"]);
+    writer.close_segment(&stream()).unwrap();
+    writer.sign_segment(&FixedKey::log(Ed25519), &stream(), 0).unwrap();
+    assert_eq!(told(&writer.verify(&stream(), &pinned(Ed25519)).unwrap()), Vec::<String>::new());
+    let quorum = ["no checkpoint has the quorum that the policy demands: it vouches for none of the 5 entries"];
+    assert_eq!(told(&verdict(&store)), quorum);
+
+    let store = witnessed();
+    assert_eq!(told(&verdict(&store)), Vec::<String>::new());
+    log(&store).append(&stream(), event("later")).unwrap();
+    let report = verdict(&store);
+    let last = report.entries - 2;
+    let open = format!("vouched for through entry {last}: nobody vouches yet for the 1 behind it");
+    assert_eq!(told(&report), [open]);
+}
+
 #[test]
 fn nobody_pinned_is_said_twice() {
     let store = Shared::default();

@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use secure_log::record::Attestation;
 use secure_log::signer::{Algorithm, PublicKey, Signer, SignerError};
+use secure_log::store::StoreError;
 use secure_log::types::{NewEvent, StreamId, Tier};
 use secure_log::witness::{Exchange, ExchangeError, Response};
 use secure_log_bindings::convert::{self, each};
@@ -38,6 +39,11 @@ pub struct Desk {
     pub network: Network,
     /// Entries in an answer, at most.
     pub page: u32,
+    /// What the log was opened with last.
+    pub opened: String,
+    /// Where `--store` says that the log is, and whether anything is there.
+    pub place: &'static str,
+    pub nothing_there: bool,
     /// Pages that are still given before the log fails.
     pub pages_left: u32,
 }
@@ -66,6 +72,9 @@ impl Desk {
             evidence: None,
             network,
             page: u32::MAX,
+            opened: String::new(),
+            place: ":memory:",
+            nothing_there: false,
             pages_left: u32::MAX,
         }
     }
@@ -76,9 +85,14 @@ impl Desk {
     }
 
     /// The same, with this on stdin.
-    pub fn feed(&mut self, line: &str, mut input: &[u8]) -> Said {
-        let common = ["secure-log", "--store", ":memory:", "--stream", crate::support::STREAM, "--key", "audit"];
-        let words = common.into_iter().chain(line.split(' ')).map(OsString::from);
+    pub fn feed(&mut self, line: &str, input: &[u8]) -> Said {
+        self.words(line.split(' '), input)
+    }
+
+    /// The same, words as they are.
+    pub fn words<'w>(&mut self, words: impl IntoIterator<Item = &'w str>, mut input: &[u8]) -> Said {
+        let common = ["secure-log", "--store", self.place, "--stream", crate::support::STREAM, "--key", "audit"];
+        let words = common.into_iter().chain(words).map(OsString::from);
         let (mut out, mut err) = (Vec::new(), Vec::new());
         let status = run(words, self, &mut Console::new(&mut input, &mut out, &mut err, false));
         let text = |bytes| String::from_utf8(bytes).unwrap();
@@ -120,9 +134,13 @@ impl Service for Desk {
             other => Err(SignerError::KeyNotFound(other.into())),
         }
     }
-    /// The log of a desk is open.
-    fn open(&mut self, _: &str) -> Answer<()> {
-        Ok(())
+    /// The log of a desk is open; opened read-only, one that is not there is not made, as the stores have it.
+    fn open(&mut self, config: &str) -> Answer<()> {
+        self.opened = config.to_owned();
+        match config.strip_suffix("?readonly").filter(|_| self.nothing_there) {
+            Some(path) => Err(Refusal::Store(StoreError::Invalid(format!("there is no log at {path}"))).into()),
+            None => Ok(()),
+        }
     }
     fn create_stream(&mut self, stream: &str) -> Answer<()> {
         Ok(self.log.create_stream(&id(stream)?, Tier::Public, None)?)
@@ -136,7 +154,7 @@ impl Service for Desk {
     }
     fn read_since(&mut self, stream: &str, start: u64, limit: u32) -> Answer<Vec<Entry>> {
         let Some(left) = self.pages_left.checked_sub(1) else {
-            return Err(Refusal::Store(secure_log::store::StoreError::Io("pulled out".into())).into());
+            return Err(Refusal::Store(StoreError::Io("pulled out".into())).into());
         };
         self.pages_left = left;
         Ok(each(self.log.read_since(&id(stream)?, start, limit.min(self.page))?))

@@ -62,6 +62,10 @@ impl<S: Store, E: Environment> Log<S, E> {
     /// result are the old key's, larger ones the new key's. Every sealed segment must be signed before. Re-reads the
     /// stream. Durable on return; after it the old key signs nothing of this stream any more.
     ///
+    /// Close the segment and sign it with `new` right after. Until then no checkpoint covers the rotation: a store
+    /// that takes it away shows a log in which `old`, perhaps a leaked key, signs on. A revocation, too, counts for
+    /// others only from its checkpoint on.
+    ///
     /// # Errors
     /// `Invalid` when a segment is sealed and not signed (it is named), when `new` had its turn before, for an
     /// attestation of more than 32 KiB; `Untrusted` when `old` is not the current key; `StreamNotFound`, `Signer`,
