@@ -11,7 +11,10 @@ cd "$(dirname "$0")/.."
 
 fail() { echo "confine: $*" >&2; exit 1; }
 graphs=("$@")
-[ $# -gt 0 ] || graphs=(secure-log-cli-file secure-log-cli-sqlite secure-log-cli-file-online secure-log-rpc-server-file secure-log-witness)
+if [ $# -eq 0 ]; then
+    graphs=(secure-log-cli-file secure-log-cli-sqlite secure-log-cli-file-online secure-log-rpc-server-file secure-log-witness)
+    [ "${SECURE_LOG_SKIP_SOFTHSM:-}" = 1 ] || graphs+=(secure-log-cli-sqlite-pkcs11)
+fi
 [ -f dist/secure-log-cli-file.wasm ] || fail "no dist/secure-log-cli-file.wasm: run ./scripts/build-components.sh first"
 if [ -z "${PARTS-}" ]; then
     cargo build --locked --release --target wasm32-wasip2 -p secure-log-hostile-store
@@ -33,6 +36,7 @@ trap 'stop; rm -rf "$work"' EXIT
 mkdir -p "$work/compose"
 cp -r wit "$work/wit"
 for graph in "${graphs[@]}"; do
+    for part in $(sed -n 's/.*new composed:\([a-z0-9-]*\).*/\1/p' "compose/$graph.wac"); do cp "compose/$part.wac" "$work/compose/"; done
     sed 's/new secure-log:store-[a-z0-9]*/new secure-log:hostile-store/' "compose/$graph.wac" > "$work/compose/$graph.wac"
     sed -E '/hostile-store/ s/(environment|preopens): confine\.[a-z-]*, //g' "$work/compose/$graph.wac" > "$work/compose/$graph-loose.wac"
     grep -q 'hostile-store {.*confine\.environment.*confine\.preopens' "$work/compose/$graph.wac" || fail "$graph does not confine its store"
