@@ -45,9 +45,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, log: &mut impl Service
     let args = match Args::try_parse_from(&arguments) {
         Ok(args) => args,
         Err(error) => {
+            let status = if error.use_stderr() { USAGE } else { 0 };
             console.json = arguments.iter().take_while(|word| *word != "--").any(|word| word == "--json");
-            console.usage(&error);
-            return if error.use_stderr() { USAGE } else { 0 };
+            console.usage(&args::without_given(error));
+            return status;
         }
     };
     console.json = args.common.json;

@@ -428,6 +428,12 @@ fn who_asked_for_json_gets_one_object_of_one_shape_for_misuse_and_for_nothing_to
 }
 
 #[test]
+fn a_usage_line_asks_for_nothing_that_a_variable_gives() {
+    let said = Desk::new().run("read");
+    assert!(said.status == USAGE && said.err.contains("Usage: secure-log read <FIRST> [LAST]\n"), "{}", said.err);
+}
+
+#[test]
 fn what_is_not_there_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let mut desk = Desk::new();
