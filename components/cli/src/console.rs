@@ -128,7 +128,7 @@ impl<'a> Console<'a> {
 fn closed(written: io::Result<()>) -> Result<(), Failure> {
     written.map_err(|error| match error.kind() {
         ErrorKind::BrokenPipe => Failure::Closed,
-        _ => Failure::io("stdout", &error),
+        _ => Failure::io("stdout did not take what was to be said, it may be full", &error),
     })
 }
 

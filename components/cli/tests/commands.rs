@@ -392,7 +392,11 @@ fn to_look_at_a_log_is_to_open_it_read_only_and_a_log_that_is_not_there_is_not_m
     (desk.place, desk.nothing_there) = ("logs/app.jsonl", true);
     for line in &reading {
         let said = desk.run(line);
-        assert!(said.status == USAGE && said.err.contains("there is no log at logs/app.jsonl"), "{line}: {}", said.err);
+        assert!(
+            said.status == USAGE && said.err == "secure-log: there is no log at logs/app.jsonl\n",
+            "{line}: {}",
+            said.err
+        );
     }
 }
 
