@@ -52,12 +52,17 @@ export SECURE_LOG_NAME=log.example.org SECURE_LOG_STREAM=app SECURE_LOG_KEY=audi
 export SECURE_LOG_KEYSTORE_DIR=keys SECURE_LOG_HEAD_FILE=heads/head
 
 echo "== a log, sealed and signed"
+expect 2 '^secure-log: there is no log at secure-log-data/audit.jsonl$' secure-log verify --policy policy
+[ -z "$(ls -A)" ] || fail "who only looked made something"
 SECURE_LOG_KEYSTORE_CREATE=1 expect 0 '^log log\.example\.org/app\+' secure-log keygen --as-policy
 printf '%s\n' "$said" > policy
 expect 0 "to $lines of app are durable" secure-log append --producer dpkg < "$input"
+expect 3 '^NOT SIGNED: log.example.org/app$' secure-log verify --policy policy
 expect 0 '^sealed segment 0 of app' secure-log seal
 expect 0 '^signed segment 0 of app' secure-log sign
-expect 0 '^WHOLE: log.example.org/app' secure-log verify --policy policy
+found=$(find . -printf '%p %s %T@\n' | sort)
+expect 0 '^WHOLE: log.example.org/app$' secure-log verify --policy policy
+[ "$found" = "$(find . -printf '%p %s %T@\n' | sort)" ] || fail "who judged changed something"
 
 echo "== a witness"
 mkdir -p witness/data witness/keys witness/conf

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::error::{ContextKind, ContextValue};
 use clap::{Parser, Subcommand};
 use secure_log::policy::{MAX_POLICY, Policy};
 use secure_log::types::Severity;
@@ -26,6 +27,16 @@ pub struct Args {
     pub common: Common,
     #[command(subcommand)]
     pub command: Command,
+}
+
+/// Misuse with a usage line that asks only for what must be typed: clap lists what a variable gives as well.
+pub fn without_given(mut error: clap::Error) -> clap::Error {
+    const GIVEN: [&str; 4] = [" --store <STORE>", " --stream <STREAM>", " --key <KEY>", " --policy <FILE>"];
+    if let Some(ContextValue::StyledStr(usage)) = error.get(ContextKind::Usage) {
+        let usage = GIVEN.iter().fold(usage.to_string(), |usage, given| usage.replace(given, ""));
+        error.insert(ContextKind::Usage, ContextValue::StyledStr(usage.into()));
+    }
+    error
 }
 
 /// What most commands want, before or after the command's name.

@@ -9,6 +9,8 @@ use crate::failure::Failure;
 
 /// Bytes asked of stdin at once: as many lines as there are go into one batch.
 const INPUT: usize = 256 * 1024;
+/// Entries from which on reading all of them again takes some seconds: who watches is told.
+pub const LONG: u64 = 100_000;
 /// Between two states of a progress line.
 const REFRESH: Duration = Duration::from_millis(200);
 
@@ -126,7 +128,7 @@ impl<'a> Console<'a> {
 fn closed(written: io::Result<()>) -> Result<(), Failure> {
     written.map_err(|error| match error.kind() {
         ErrorKind::BrokenPipe => Failure::Closed,
-        _ => Failure::io("stdout", &error),
+        _ => Failure::io("stdout did not take what was to be said, it may be full", &error),
     })
 }
 

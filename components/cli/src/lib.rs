@@ -33,6 +33,7 @@ mod witness;
 use std::ffi::OsString;
 
 use clap::Parser as _;
+use secure_log_bindings::types::{LogError, StoreError};
 
 use args::{Args, Command};
 pub use console::Console;
@@ -45,9 +46,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, log: &mut impl Service
     let args = match Args::try_parse_from(&arguments) {
         Ok(args) => args,
         Err(error) => {
+            let status = if error.use_stderr() { USAGE } else { 0 };
             console.json = arguments.iter().take_while(|word| *word != "--").any(|word| word == "--json");
-            console.usage(&error);
-            return if error.use_stderr() { USAGE } else { 0 };
+            console.usage(&args::without_given(error));
+            return status;
         }
     };
     console.json = args.common.json;
@@ -69,7 +71,10 @@ fn dispatch(args: Args, log: &mut impl Service, console: &mut Console<'_>) -> Re
         Command::Record(what) => record::record(common, what, log, console),
         command => {
             let config = common.config(command.only_reads())?;
-            log.open(&config)?;
+            log.open(&config).map_err(|error| match error {
+                LogError::Store(StoreError::Invalid(why)) => Failure::usage(why),
+                error => error.into(),
+            })?;
             match command {
                 Command::Append(what) => append::append(common, &what, log, console),
                 Command::Read(what) => read::read(common, &what, log, console),

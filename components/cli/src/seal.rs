@@ -6,7 +6,7 @@ use secure_log_bindings::types::{LogError, SegmentId, SegmentInfo};
 use serde_json::{Value, json};
 
 use crate::args::Common;
-use crate::console::Console;
+use crate::console::{Console, LONG};
 use crate::failure::Failure;
 use crate::read::PAGE;
 use crate::service::Service;
@@ -55,6 +55,9 @@ pub fn sign(
         let infos = log.list_segments(stream, next, PAGE).map_err(Failure::about(stream))?;
         let Some(last) = infos.last().map(|info| info.id.number) else { break };
         for info in infos.iter().filter(|info| !info.signed) {
+            let entries = info.last_seqno.saturating_sub(info.first_seqno).saturating_add(1);
+            let text = || format!("signing {entries} entries of {stream}; a million takes about a minute");
+            console.patience(|| (entries >= LONG).then(text));
             sign_one(stream, key, info.id.number, log, console)?;
             console.progress("signed segments", signed, None);
             signed += 1;

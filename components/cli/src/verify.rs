@@ -6,12 +6,9 @@ use secure_log_bindings::types::{Finding, LogError, Report, RevokedKey, SeqnoRan
 use serde_json::{Value, json};
 
 use crate::args::{Common, Verify};
-use crate::console::Console;
+use crate::console::{Console, LONG};
 use crate::failure::Failure;
 use crate::service::Service;
-
-/// Entries from which on a verdict takes more than some seconds.
-const LONG: u64 = 100_000;
 
 /// The one call and its verdict.
 pub fn verify(common: &Common, what: Verify, log: &mut impl Service, console: &mut Console<'_>) -> Result<(), Failure> {

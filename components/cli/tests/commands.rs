@@ -392,7 +392,11 @@ fn to_look_at_a_log_is_to_open_it_read_only_and_a_log_that_is_not_there_is_not_m
     (desk.place, desk.nothing_there) = ("logs/app.jsonl", true);
     for line in &reading {
         let said = desk.run(line);
-        assert!(said.status == USAGE && said.err.contains("there is no log at logs/app.jsonl"), "{line}: {}", said.err);
+        assert!(
+            said.status == USAGE && said.err == "secure-log: there is no log at logs/app.jsonl\n",
+            "{line}: {}",
+            said.err
+        );
     }
 }
 
@@ -425,6 +429,12 @@ fn who_asked_for_json_gets_one_object_of_one_shape_for_misuse_and_for_nothing_to
     }
     let value = json(&desk.good("--json vkey --as-policy"));
     assert_eq!(value["policy"], format!("log {}\nquorum none\n", value["vkey"].as_str().unwrap()));
+}
+
+#[test]
+fn a_usage_line_asks_for_nothing_that_a_variable_gives() {
+    let said = Desk::new().run("read");
+    assert!(said.status == USAGE && said.err.contains("Usage: secure-log read <FIRST> [LAST]\n"), "{}", said.err);
 }
 
 #[test]
