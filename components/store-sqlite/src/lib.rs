@@ -23,10 +23,11 @@
 //! nothing. An older schema is read as it is. `watch` says how a reading beside a writer is kept from being a torn one,
 //! and what is left.
 //!
-//! Nothing is recovered: with a journal to roll back, or a write-ahead log that is not empty, every call is `denied`
-//! and says "needs recovery: open it once for writing, on a copy". A journal that changed in the last minute may be
-//! a running commit's and is waited for, 15 seconds. An owner keeps its write-ahead log until it closes the
-//! database, so beside an owner there is no reading: natively `unavailable`, under WASI that `denied`.
+//! A write-ahead log that its owner left, as a program under WASI always does, is read with the database and stays as
+//! it is. A journal is not rolled back: while there is one with a transaction in it every call is `denied` and says
+//! "needs recovery: open it once for writing, on a copy"; one that changed in the last minute may be a running
+//! commit's and is waited for, 15 seconds. Beside a native owner, who locks the file for good, reading is
+//! `unavailable`; and natively no owner can open the file while its left write-ahead log is being read.
 //!
 //! Why lease files under SQLite's own calls, and not around them: SQLite's `unix-dotfile` layer costs a
 //! directory per transaction as well, and what a killed holder leaves has to be removed by somebody, which is a race;

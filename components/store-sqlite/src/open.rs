@@ -17,29 +17,31 @@ use crate::watch::Watch;
 
 /// Settings that look at the file, so they come after its mode. The page cache of 2 MiB holds the inner nodes
 /// of a table of any size and is little enough to be forgotten.
-const SETTINGS: &str = "PRAGMA cache_size = -2048; PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0; \
+pub const SETTINGS: &str = "PRAGMA cache_size = -2048; PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0; \
     PRAGMA secure_delete = ON; PRAGMA cell_size_check = ON;";
 /// Longest row: a payload of 1 MiB, a body of 64 KiB, names; a file that claims more is corrupt.
 const MAX_ROW: i32 = 2 * 1024 * 1024;
 /// Statements kept prepared; the store has fewer.
 const STATEMENTS: usize = 24;
 /// Waiting for a lock ends after this, with lease files this long after a killed holder's could be taken over.
-const PATIENCE: Duration = Duration::from_secs(15);
+pub const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Opens or creates what `config` names, with the newest schema. `wasi`: lock as if there were no system locks.
 ///
 /// # Errors
 /// `Invalid` for a path that can not be a database, `Denied`, `Corrupt`, `Unavailable`, `Io`.
-pub fn open(config: &Config, wasi: bool, times: LeaseTimes) -> Result<Database, StoreError> {
+pub fn open(config: &Config, wasi: bool, times: LeaseTimes) -> Result<(Database, Option<Watch>), StoreError> {
     let (path, mode, lease) = match config {
         Config::Memory => {
             let mut database = Database::in_memory().map_err(from_sqlite)?;
             configure(database.connection_mut(), PATIENCE)?;
             pragma(&database, SETTINGS)?;
             schema::open(&database)?;
-            return Ok(database);
+            return Ok((database, None));
         }
-        Config::File { path, mode: Mode::ReadOnly, .. } => return open_read_only(path, wasi, times),
+        Config::File { path, mode: Mode::ReadOnly, .. } => {
+            return open_read_only(path, wasi, times).map(|(watch, database)| (database, Some(watch)));
+        }
         Config::File { path, mode, lease } => (path, *mode, *lease),
     };
     let kept = if mode == Mode::Owner { Kept::ByOwner } else { Kept::PerTransaction };
@@ -48,28 +50,24 @@ pub fn open(config: &Config, wasi: bool, times: LeaseTimes) -> Result<Database, 
     let mut database = Database::open(path, locks).map_err(|error| explain(path, from_sqlite(error)))?;
     let prepared = prepare(&mut database, mode, patience).and_then(|()| schema::open(&database));
     match prepared {
-        Ok(()) => Ok(database),
+        Ok(()) => Ok((database, None)),
         Err(error) => Err(explain(path, database.lost().map_or(error, StoreError::Io))),
     }
 }
 
 /// Opens what is there; nothing is created, nothing migrated.
-fn open_read_only(path: &Path, wasi: bool, times: LeaseTimes) -> Result<Database, StoreError> {
+fn open_read_only(path: &Path, wasi: bool, times: LeaseTimes) -> Result<(Watch, Database), StoreError> {
     if path.try_exists().is_ok_and(|exists| !exists) {
         return Err(StoreError::no_log_at(path));
     }
     let opened = || {
-        let mut database = Database::open_read_only(path, !wasi).map_err(from_sqlite)?;
-        configure(database.connection_mut(), PATIENCE)?;
-        let facts = Watch::new(&database, !wasi, times.takeover).read(&database, |connection, _| {
-            connection.execute_batch(SETTINGS)?;
-            schema::facts(connection)
-        })?;
-        Ok((schema::has_rows(&facts)?, database))
+        let (mut watch, mut database) = Watch::open(path, !wasi, times.takeover)?;
+        let facts = watch.read(&mut database, |connection, _| schema::facts(connection))?;
+        Ok((schema::has_rows(&facts)?, watch, database))
     };
     match opened() {
-        Ok((true, database)) => Ok(database),
-        Ok((false, _)) => Err(StoreError::no_log_at(path)),
+        Ok((true, watch, database)) => Ok((watch, database)),
+        Ok((false, ..)) => Err(StoreError::no_log_at(path)),
         Err(error) => Err(explain(path, error)),
     }
 }
@@ -106,7 +104,7 @@ fn prepare(database: &mut Database, mode: Mode, patience: Duration) -> Result<()
 }
 
 /// Settings of every connection, before it touches the file.
-fn configure(connection: &mut Connection, limit: Duration) -> Result<(), StoreError> {
+pub fn configure(connection: &mut Connection, limit: Duration) -> Result<(), StoreError> {
     let set = |connection: &Connection| -> rusqlite::Result<()> {
         for (option, value) in [
             (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),

@@ -98,8 +98,8 @@ impl SqliteStore {
             Some(error) => return Err(error.clone()),
         }
         open.reads += 1;
-        open.attempt(|open| match &open.watch {
-            Some(watch) => watch.read(&open.database, read),
+        open.attempt(|open| match &mut open.watch {
+            Some(watch) => watch.read(&mut open.database, read),
             None => read(&open.database, 0).map_err(from_sqlite),
         })
     }
@@ -224,12 +224,11 @@ impl Store for SqliteStore {
         self.open = None;
         let config = Config::parse(config)?;
         let wasi = self.as_under_wasi || cfg!(target_os = "wasi");
-        let database = open::open(&config, wasi, self.times)?;
+        let (database, watch) = open::open(&config, wasi, self.times)?;
         let mode = match config {
             Config::Memory => None,
             Config::File { mode, .. } => Some(mode),
         };
-        let watch = (mode == Some(Mode::ReadOnly)).then(|| Watch::new(&database, !wasi, self.times.takeover));
         self.open =
             Some(Open { database, mode, failed: None, unsynced: false, watch, synced: true, commits: 0, reads: 0 });
         Ok(())

@@ -35,6 +35,16 @@ pub struct Locks {
     pub lease: Option<(Kept, LeaseTimes)>,
 }
 
+/// What a database that is only read consists of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// The file alone: SQLite is shown no write-ahead log, and no header that says there is one.
+    Alone,
+    /// The file and its write-ahead log, which is opened for reading. With `locking_mode=EXCLUSIVE`, which takes no
+    /// more than the shared lock here, SQLite keeps its index of the log in memory.
+    WithLog,
+}
+
 const FILE_SIZE: usize = size_of::<File>();
 
 /// Bytes of a database's header (sqlite.org/fileformat2.html section 1.3).
@@ -54,20 +64,25 @@ impl Database {
     /// Opens or creates the file.
     pub fn open(path: &Path, locks: Locks) -> rusqlite::Result<Database> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        Database::with(path, locks, flags, false)
+        Database::with(path, locks, flags, None)
     }
 
     /// Opens a file that exists, to read it. Whatever SQLite does, no file is created, written, synced or removed,
     /// and no lock but a shared one is taken. `system`: with the operating system's locks.
-    pub fn open_read_only(path: &Path, system: bool) -> rusqlite::Result<Database> {
+    pub fn open_read_only(path: &Path, system: bool, reading: Reading) -> rusqlite::Result<Database> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        Database::with(path, Locks { system, lease: None }, flags, true)
+        Database::with(path, Locks { system, lease: None }, flags, Some(reading))
     }
 
-    fn with(path: &Path, locks: Locks, flags: OpenFlags, read_only: bool) -> rusqlite::Result<Database> {
+    /// As it was opened, if to be read only.
+    pub fn reading(&self) -> Option<Reading> {
+        self.layer()?.reading
+    }
+
+    fn with(path: &Path, locks: Locks, flags: OpenFlags, reading: Option<Reading>) -> rusqlite::Result<Database> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let name = CString::new(format!("secure-log-{}", NUMBER.fetch_add(1, Ordering::Relaxed)))?;
-        let layer = Registered::new(name, locks, read_only)?;
+        let layer = Registered::new(name, locks, reading)?;
         let connection = Connection::open_with_flags_and_vfs(path, flags, layer.name.as_c_str())?;
         Ok(Database { connection, layer: Some(layer) })
     }
@@ -177,7 +192,7 @@ impl Drop for Registered {
 struct Layer {
     base: *mut ffi::sqlite3_vfs,
     leased: Option<(Kept, LeaseTimes)>,
-    read_only: bool,
+    reading: Option<Reading>,
     /// Set when the database file is opened, by the name SQLite resolved.
     lease: Mutex<Option<Lease>>,
     writes: AtomicU64,
@@ -191,7 +206,7 @@ impl Layer {
 
     /// Whether a file may be changed now.
     fn may_write(&self) -> bool {
-        if self.read_only {
+        if self.reading.is_some() {
             return false;
         }
         match self.lease().as_deref_mut() {
@@ -213,7 +228,7 @@ struct File {
 }
 
 impl Registered {
-    fn new(name: CString, locks: Locks, read_only: bool) -> rusqlite::Result<Registered> {
+    fn new(name: CString, locks: Locks, reading: Option<Reading>) -> rusqlite::Result<Registered> {
         // SAFETY: a constant string; SQLite's own layers are never unregistered.
         let base = unsafe { ffi::sqlite3_vfs_find(if locks.system { c"unix" } else { c"unix-none" }.as_ptr()) };
         if base.is_null() {
@@ -224,7 +239,7 @@ impl Registered {
         let layer = Box::into_raw(Box::new(Layer {
             base,
             leased: locks.lease,
-            read_only,
+            reading,
             lease: Mutex::new(None),
             writes: AtomicU64::new(0),
             syncs: AtomicU64::new(0),
@@ -350,8 +365,12 @@ unsafe extern "C" fn vfs_open(
     }
     let base = shared.base;
     let code = match unsafe { (*base).xOpen } {
+        Some(open) if shared.reading == Some(Reading::WithLog) && flags & ffi::SQLITE_OPEN_WAL != 0 => {
+            let flags = ffi::SQLITE_OPEN_WAL | ffi::SQLITE_OPEN_READONLY;
+            unsafe { open(base, name, inner(file), flags, out_flags) }
+        }
         // Journals and temporary files are opened for writing.
-        _ if shared.read_only && flags & ffi::SQLITE_OPEN_READONLY == 0 => ffi::SQLITE_CANTOPEN,
+        _ if shared.reading.is_some() && flags & ffi::SQLITE_OPEN_READONLY == 0 => ffi::SQLITE_CANTOPEN,
         Some(open) => unsafe { open(base, name, inner(file), flags, out_flags) },
         None => ffi::SQLITE_CANTOPEN,
     };
@@ -386,11 +405,8 @@ unsafe extern "C" fn vfs_access(
     flags: c_int,
     out: *mut c_int,
 ) -> c_int {
-    // A write-ahead log can not be opened without writing: `watch` looks whether one is left.
-    if unsafe { layer(vfs) }.read_only
-        && !name.is_null()
-        && unsafe { CStr::from_ptr(name) }.to_bytes().ends_with(b"-wal")
-    {
+    let alone = unsafe { layer(vfs) }.reading == Some(Reading::Alone);
+    if alone && !name.is_null() && unsafe { CStr::from_ptr(name) }.to_bytes().ends_with(b"-wal") {
         unsafe { *out = 0 };
         return ffi::SQLITE_OK;
     }
@@ -443,8 +459,9 @@ unsafe extern "C" fn file_close(file: *mut ffi::sqlite3_file) -> c_int {
 
 unsafe extern "C" fn file_read(file: *mut ffi::sqlite3_file, out: *mut c_void, size: c_int, offset: i64) -> c_int {
     let code = pass!(file.xRead(out, size, offset));
-    let (is_database, read_only) = unsafe { ((*file.cast::<File>()).is_database, shared(file).read_only) };
-    if is_database && read_only && matches!(code, ffi::SQLITE_OK | ffi::SQLITE_IOERR_SHORT_READ) {
+    let (is_database, reading) = unsafe { ((*file.cast::<File>()).is_database, shared(file).reading) };
+    let read = matches!(code, ffi::SQLITE_OK | ffi::SQLITE_IOERR_SHORT_READ);
+    if is_database && read && reading == Some(Reading::Alone) {
         for at in VERSIONS.filter(|at| (offset..offset + i64::from(size)).contains(at)) {
             // SAFETY: within the `size` bytes of room.
             let byte = unsafe { &mut *out.cast::<u8>().add((at - offset) as usize) };
@@ -488,8 +505,11 @@ unsafe extern "C" fn file_size(file: *mut ffi::sqlite3_file, out: *mut i64) -> c
 unsafe extern "C" fn file_lock(file: *mut ffi::sqlite3_file, lock: c_int) -> c_int {
     let ours = file.cast::<File>();
     let (before, is_database) = unsafe { ((*ours).lock, (*ours).is_database) };
-    if lock > ffi::SQLITE_LOCK_SHARED && unsafe { shared(file) }.read_only {
-        return ffi::SQLITE_READONLY;
+    match (unsafe { shared(file) }.reading, lock) {
+        // What SQLite asks for when it keeps the index of a log in memory: nobody needs to be kept from an index.
+        (Some(Reading::WithLog), ffi::SQLITE_LOCK_EXCLUSIVE) => return ffi::SQLITE_OK,
+        (Some(_), lock) if lock > ffi::SQLITE_LOCK_SHARED => return ffi::SQLITE_READONLY,
+        _ => {}
     }
     let first = is_database && before == ffi::SQLITE_LOCK_NONE && lock > before;
     if first && let Some(Some(lease)) = unsafe { shared(file) }.lease().as_deref_mut() {
