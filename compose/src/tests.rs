@@ -171,6 +171,7 @@ fn every_graph_composes_and_fits_its_world() {
         "cli-sqlite-online",
         "token-softhsm",
         "keystore-softhsm",
+        "keystore-pkcs11",
         "sqlite-pkcs11",
         "sqlite-pkcs11-host",
         "cli-sqlite-pkcs11",
@@ -217,7 +218,7 @@ fn a_missing_part_names_the_command_that_builds_it_and_leaves_no_old_artifact() 
     fs::remove_file(yard.path("parts/secure_log_store_file.wasm")).unwrap();
     let error = yard.error("secure-log-file");
     assert!(error.contains("cargo build --release --target wasm32-wasip2 -p secure-log-store-file"), "{error}");
-    assert_eq!(yard.run(false).unwrap_err().to_string(), "14 composed, 5 failed");
+    assert_eq!(yard.run(false).unwrap_err().to_string(), "15 composed, 5 failed");
     assert!(!yard.path("dist/secure-log-file.wasm").exists());
     assert!(yard.path("dist/secure-log-sqlite.wasm").exists());
 }

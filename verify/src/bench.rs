@@ -6,9 +6,11 @@
 //! t_limit(verify) = hash(commitment + entry + node) / SHA rate in wasm + read of the same bytes
 //! t_limit(sign)   = hash(entry + node) / SHA rate in wasm + read of the same bytes
 //! ```
-//! Of the remote stack the write is one POST that the endpoint refuses unread, and the read nothing.
+//! Of the remote stack the write is one POST that the endpoint refuses unread, and the read nothing. Of keys in a token
+//! (`pkcs11`) the control is the native SoftHSM.
 
 mod control;
+mod tokens;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -23,6 +25,7 @@ use crate::host::wit::{Event, Want as Promise};
 use crate::host::{Instance, Stack, engine};
 use crate::report::{alive, in_words, timed};
 use crate::site::Site;
+use crate::softhsm;
 use crate::steps::{event, opened, trust};
 use control::{Native, blocks};
 
@@ -33,8 +36,9 @@ const SALT: usize = 16;
 /// A row is measured for about this long.
 const MEASURE: Duration = Duration::from_millis(1000);
 const STREAM: &str = "bench";
-/// By the names of their artifacts.
-pub const STACKS: [&str; 3] = ["file", "sqlite", "remote"];
+/// By the names of their artifacts; `pkcs11` is signing alone.
+pub const STACKS: [&str; 4] = ["file", "sqlite", "remote", TOKENS];
+const TOKENS: &str = "pkcs11";
 
 /// One row of the table.
 struct Line {
@@ -87,6 +91,7 @@ struct Subject {
 pub fn run(want: &Want) -> Result<()> {
     let &Want { dist, json, entries, stack } = want;
     let temp = tempfile::Builder::new().prefix("secure-log-bench-").tempdir()?;
+    softhsm::configure(&temp.path().join("token"))?;
     let mut bench = Bench { engine: engine()?, dist, dir: temp.path(), entries, json };
     if !json {
         println!(
@@ -95,7 +100,10 @@ pub fn run(want: &Want) -> Result<()> {
         );
     }
     for name in STACKS.into_iter().filter(|name| stack.is_none_or(|only| only == *name)) {
-        bench.stack(name)?;
+        match name {
+            TOKENS => tokens::run(&mut bench)?,
+            name => bench.stack(name)?,
+        }
     }
     Ok(())
 }

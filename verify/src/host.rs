@@ -4,6 +4,8 @@
 //! (`endpoint`). The guest sees the directories and variables of its [`Site`] and nothing else; every file
 //! sync, HTTP request and page of memory it asks for is counted in [`Meter`].
 
+pub mod keystore;
+
 use std::path::{Path, PathBuf};
 
 use wasmtime::component::types::ComponentItem;

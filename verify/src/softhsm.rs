@@ -12,8 +12,8 @@ use wasmtime::Engine;
 
 use crate::host::command;
 
-/// PINs of a token that lives as long as this process.
-const PIN: &str = "canary-8412-user";
+/// PINs of a token that lives as long as this process; nobody else has it.
+pub const PIN: &str = "canary-8412-user";
 const SO_PIN: &str = "canary-8412-officer";
 const LABEL: &str = "verify";
 const TOKENS: &str = "/tokens";

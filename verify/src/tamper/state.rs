@@ -102,10 +102,19 @@ impl State {
     /// # Errors
     /// A note is none.
     pub fn witnessed(&self, pins: &Pins) -> Result<u64> {
+        let signed = self.ledger.notes.len() as u64;
+        // A row of a smaller segment than a row before it comes after its turn and is left out.
+        let mut turn = 0;
+        let in_turn = |(of, _): &&(u64, String)| {
+            let before = turn;
+            turn = if *of < signed { turn.max(*of) } else { turn };
+            *of >= before
+        };
+        let cosignatures: Vec<&(u64, String)> = self.cosignatures.iter().filter(in_turn).collect();
         let mut witnessed = 0;
         for (segment, note) in (0..).zip(&self.ledger.notes) {
             let checkpoint = VerifiedCheckpoint::open(&Note::parse(note)?, &self.ledger.origin, &[&pins.log])?;
-            for (_, line) in self.cosignatures.iter().filter(|(of, _)| *of == segment) {
+            for (_, line) in cosignatures.iter().filter(|(of, _)| *of == segment) {
                 let by = SignatureLine::parse(line)
                     .and_then(|line| checkpoint.cosignatures(&[line], std::slice::from_ref(&pins.witness)));
                 if by.is_ok_and(|by| !by.is_empty()) {
