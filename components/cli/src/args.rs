@@ -66,10 +66,10 @@ impl Common {
     }
 
     /// What the log is opened with. To be judged a log is opened read-only, whoever else writes to it: an option
-    /// of the user's own stays, but `?shared` says how to write.
+    /// of the user's own stays, but `?shared` and `?owner` say how to write.
     pub fn config(&self, only_reads: bool) -> Result<String, Failure> {
         let store = self.store()?;
-        let path = store.strip_suffix("?shared").unwrap_or(store);
+        let path = store.strip_suffix("?shared").or_else(|| store.strip_suffix("?owner")).unwrap_or(store);
         Ok(match only_reads && store != MEMORY && !path.contains('?') {
             true => format!("{path}{READ_ONLY}"),
             false => store.to_owned(),
