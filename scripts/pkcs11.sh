@@ -97,7 +97,6 @@ refused() {
     if diff "$work/before" "$work/after" | grep '^[<>]' | grep -vE -- "$may_change" >"$work/changed"; then
         fail "${*:3}: changed $(cat "$work/changed")"
     fi
-    echo "   ${*:3} -> $1, $(head -n 1 "$work/err" | cut -c 1-150)"
 }
 # none_signs STATUS WORDS: nothing that needs the key works. A sealed segment waits to be signed.
 none_signs() {
@@ -106,6 +105,8 @@ none_signs() {
     refused "$1" "$2" attest-key --attest
     refused "$1" "$2" record public-key
     refused "$1" "$2" record sign --transaction-hash 5f3a91 /io/payload.json
+    refused "$1" "$2" record sign --attest --transaction-hash 5f3a91 /io/payload.json
+    echo "   $1, $(tail -n 1 "$work/err" | cut -c 1-150)"
 }
 # fresh: a copy of everything, to be spoiled.
 fresh() {
@@ -224,20 +225,27 @@ expect 0 'WHOLE: log.example.org/app' verify --policy /io/policy
 [ "$(grep -cF "$chain" out)" -eq 2 ] || fail "verify does not tell both chains: $(cat out)"
 echo "   attested in the log, at the rotation and in a record: $chain"
 
-key=other stream=differs
-expect 0 'is durable' append "the certificate is not of this key"
-expect 0 'log log.example.org/differs+' vkey --as-policy
-cp out io/policy-differs
-expect 0 'of attestation for key other' attest-key --attest
-expect 0 'sealed segment 0' seal
-expect 0 'signed segment 0' sign
-expect 0 'key differs' verify --policy /io/policy-differs
+# One that the token gives the key's CKA_ID is not taken for the key's; one from a file is, and told.
+key=other
 expect 0 'BEGIN PUBLIC KEY' record public-key
 cp out io/other.pem
-expect 0 '"hardware_attestation":' record sign --attest --transaction-hash 5f3a91 /io/payload.json
-cp out io/differs.json
-expect 0 'key differs' record verify --public-key /io/other.pem /io/differs.json
-echo "   a certificate of another key: key differs"
+jq -c .hardware_attestation io/attested.json >io/of-another-key.json
+differing() {
+    stream=$1
+    expect 0 'is durable' append "the certificate is not of this key"
+    expect 0 "log log.example.org/$stream+" vkey --as-policy
+    cp out "io/policy-$stream"
+    expect 0 'of attestation for key other' attest-key "${@:3}"
+    expect 0 'sealed segment 0' seal
+    expect 0 'signed segment 0' sign
+    expect 0 "$2" verify --policy "/io/policy-$stream"
+    expect 0 '"hardware_attestation":' record sign "${@:3}" --transaction-hash 5f3a91 /io/payload.json
+    cp out "io/$stream.json"
+    expect 0 "$2" record verify --public-key /io/other.pem "/io/$stream.json"
+    echo "   a certificate of another key, $stream: $2"
+}
+differing in-the-token 'no certificates' --attest
+differing from-a-file 'key differs' --attestation /io/of-another-key.json
 
 echo "== what is wrong is named, and nothing is changed"
 key=log stream=waits
@@ -245,14 +253,20 @@ expect 0 'is durable' append "to be signed"
 expect 0 'log log.example.org/waits+' vkey --as-policy
 cp out io/policy-waits
 expect 0 'sealed segment 0' seal
+expect 0 'is durable' append "to be signed, too"
+expect 0 'sealed segment 1' seal
 
 # A wrong PIN is noted in the token, as the standard has it: only there, and once however much there is to sign.
 fresh
 may_change=' (\./)?tokens/[^/]*/token\.object$'
 pin_file=/pins/wrong none_signs 3 'C_Login: CKR_PIN_INCORRECT: the PIN is wrong; it is not tried again'
-[ "$(grep -c CKR_PIN_INCORRECT err)" -eq 1 ] || fail "a wrong PIN is told more than once: $(cat err)"
+stream=app key=next pin_file=/pins/wrong refused 3 CKR_PIN_INCORRECT rotate-key --to other
+# Two segments wait. SoftHSM says so each time a PIN does not decrypt its key.
+pin_file=/pins/wrong refused 3 CKR_PIN_INCORRECT sign
+[ "$(grep -c 'EVP_DecryptFinal failed' err)" -eq 1 ] || fail "a wrong PIN is not tried exactly once: $(cat err)"
 may_change='^$'
 pin_file='' none_signs 3 'a PIN is needed'
+stream=app key=next pin_file='' refused 3 'a PIN is needed' rotate-key --to other
 pin_file=/pins/empty none_signs 3 'the PIN is empty'
 pin_file=/pins/absent none_signs 3 'PIN file /pins/absent'
 variables=(--env "SECURE_LOG_PKCS11_PIN=$pin")
@@ -273,11 +287,12 @@ variables=(--env "SECURE_LOG_PKCS11_PUBLIC_KEY_PEM=$(cat io/next.pem)")
 none_signs 3 'it is not the pinned one'
 variables=()
 key=absent none_signs 2 'has no private key with CKA_LABEL "absent"'
+stream=app key=next refused 2 'has no private key with CKA_LABEL "absent"' rotate-key --to absent --attest
 native --keypairgen --key-type EC:prime256v1 --label log --id 41
 none_signs 3 'has 2 private keys with CKA_LABEL "log", of CKA_ID '
 # By its CKA_ID it is found, and what waited is signed.
 variables=(--env SECURE_LOG_PKCS11_KEY_ID=31 --env "SECURE_LOG_PKCS11_PUBLIC_KEY_PEM=$(cat io/log.pem)" --env SECURE_LOG_PKCS11_TOKEN_LABEL=audit)
-key=31 expect 0 'signed segment 0' sign
+key=31 expect 0 'signed segment 1' sign
 key=31 expect 0 'WHOLE: log.example.org/waits' verify --policy /io/policy-waits
 variables=()
 
@@ -299,11 +314,17 @@ none_signs 3 'CKF_USER_PIN_LOCKED'
 for size in 0 7 100; do
     fresh
     truncate -s "$size" "$places"/tokens/*/token.object
-    none_signs 3 'WORDS-CORRUPT'
+    none_signs 3 'no initialised token is there'
+    grep -q "/token\.object: ends in the middle" err || fail "a torn token.object is not named: $(cat err)"
 done
 fresh
-truncate -s -9 "$(ls -S "$places"/tokens/*/*.object | head -n 1)"
+victim=
+for object in "$places"/tokens/*/*.object; do
+    if [ "${object##*/}" != token.object ]; then victim=$object; fi
+done
+truncate -s -9 "$victim"
 none_signs 3 CKR_DEVICE_ERROR
+grep -q -- "${victim##*/}" err || fail "a torn object is not named: $(cat err)"
 # Who only verifies needs neither token nor PIN.
 rm -rf "$places"/tokens/*
 stream=app pin_file='' expect 0 'WHOLE: log.example.org/app' verify --policy /io/policy
@@ -319,6 +340,7 @@ if [ "$(id -u)" -eq 0 ]; then
 else
     chmod -R a-w "$places/tokens"
 fi
+"${under[@]}" test ! -w "$places/tokens" || fail "the token can be written"
 (cd "$places" && find tokens -type f -print0 | sort -z | xargs -0 sha256sum) >before
 expect 0 'signed segment 0' sign
 expect 0 'WHOLE: log.example.org/waits' verify --policy /io/policy-waits
@@ -332,12 +354,12 @@ chmod -R u+w "$places"
 echo "== no PIN anywhere"
 # Untouched, so that everything that was logged is there, and the copy beside it.
 places=$work
-for name in made-ed25519 made-ecdsa-p256 made-rsa-pss-sha256 native-ecdsa-p256 native-rsa-pss-sha256 app differs waits; do
+for name in made-ed25519 made-ecdsa-p256 made-rsa-pss-sha256 native-ecdsa-p256 native-rsa-pss-sha256 app in-the-token from-a-file waits; do
     stream=$name expect 0 '' read 0 3
 done
 for secret in "$pin" "$officer" "$wrong"; do
-    found=$(grep -raFl -- "$secret" said native out err data tokens heads io by-hand read-only.json copy/data copy/tokens copy/heads copy/io || true)
+    found=$(grep -rlaF --exclude-dir=pins -- "$secret" . || true)
     [ -z "$found" ] || fail "a PIN is in $found"
+    grep -rlaF -- "$secret" . >found && grep -q pins/ found || fail "the search for PINs finds none at all"
 done
-grep -qF -- "$pin" pins/user || fail "the search finds nothing at all"
 echo "pkcs11: keys in a token do whatever keys in files do, what is wrong is named, and no PIN is told"
