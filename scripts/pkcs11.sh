@@ -94,7 +94,8 @@ refused() {
     state >"$work/before"
     expect "$@"
     state >"$work/after"
-    if diff "$work/before" "$work/after" | grep '^[<>]' | grep -vE -- "$may_change" >"$work/changed"; then
+    diff "$work/before" "$work/after" >"$work/differences" || true
+    if grep '^[<>]' "$work/differences" | grep -vE -- "$may_change" >"$work/changed"; then
         fail "${*:3}: changed $(cat "$work/changed")"
     fi
 }
