@@ -117,7 +117,7 @@ pub fn tell_limits(report: &mut Report) {
 // Classes: the names a family's mutants may be found by. A damaged file may be found as anything that a changed row is.
 const FLIPPED: &str = "chain-broken|checkpoint-forged|entry-altered|entry-inserted|entry-missing|node-wrong|not witnessed|\
                        payload-altered|payload-missing|rolled-back|root-mismatch|store(corrupt)|store(invalid)|store(io)|stream-not-found|\
-                       truncated|unsupported|wrong-key|time-decreased|checkpoint-missing|origin-wrong";
+                       truncated|unsupported|wrong-key|time-decreased|checkpoint-missing|origin-wrong|corrupt when read";
 const CUT: &str = "entry-altered|node-wrong|not witnessed|payload-altered|payload-missing|rolled-back|store(corrupt)|\
                    store(invalid)|store(io)|stream-not-found|truncated";
 const EARLIER: &str = "not witnessed|rolled-back";

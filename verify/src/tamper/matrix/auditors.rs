@@ -67,6 +67,10 @@ impl Tally {
     }
 }
 
+/// How a mutant is found that keeps every entry and signature, but not the way to some of them: `verify` passes over all
+/// rows in order, and a row asked for by its number is `corrupt`.
+pub(super) const UNREADABLE: &str = "corrupt when read";
+
 /// What one auditor hears.
 pub(super) struct Heard {
     /// Kind of the finding, case of the error, or `none`.
@@ -115,6 +119,7 @@ pub(super) fn judge(
 ) -> Result<()> {
     tally.mutants += 1;
     let mut views: Option<Vec<Vec<Row>>> = rows.map(|rows| vec![rows.to_vec()]);
+    let mut unreadable = false;
     for (site, head) in sites.into_iter().zip([head, 0]).rev() {
         let heard = match hear(stack, site, &small.policy) {
             Ok(heard) => heard,
@@ -129,7 +134,9 @@ pub(super) fn judge(
                 false => heard.name.as_str(),
             };
             if name == "none" && views.is_none() {
-                views = Some(views_of(stack, sites[1])?);
+                let (read, refused) = views_of(stack, sites[1])?;
+                views = Some(read);
+                unreadable = refused;
             }
             if name == "stream-not-found" && head == 0 && witness == 0 {
                 // What a log that never was says: the whole stream is hidden.
@@ -140,6 +147,10 @@ pub(super) fn judge(
             let views = views.as_deref().unwrap_or_default();
             if name == "none" && views.iter().any(|rows| small.is_same(rows)) {
                 tally.same += 1;
+                continue;
+            }
+            if name == "none" && unreadable {
+                *tally.found.entry(UNREADABLE.to_owned()).or_default() += 1;
                 continue;
             }
             let hides = |rows: &Vec<Row>| small.honest.hides(rows, &small.pins, Sighting { head, witness });
@@ -168,11 +179,12 @@ pub(super) fn judge(
 }
 
 /// The rows of the stream as the component gives them, and, of a database, as a stock tool finds them in the table: a
-/// damaged index hides nothing from the one, and a damaged column that an index repeats nothing from the other.
+/// damaged index hides nothing from the one, and a damaged column that an index repeats nothing from the other. And
+/// whether the component says that they are damaged.
 ///
 /// # Errors
-/// Neither gives them.
-fn views_of(stack: &Stack, site: &Site) -> Result<Vec<Vec<Row>>> {
+/// Neither gives them, and nobody says so.
+fn views_of(stack: &Stack, site: &Site) -> Result<(Vec<Vec<Row>>, bool)> {
     let given = opened(stack, site).and_then(|mut log| State::export(&mut log, &origin(STREAM), STREAM)?.rows());
     let mut views = vec![given];
     if at_rest::is_sqlite(site)? {
@@ -182,9 +194,10 @@ fn views_of(stack: &Stack, site: &Site) -> Result<Vec<Vec<Row>>> {
         let table = at_rest::sql(&site.file().context("a local store")?, &query);
         views.push(table.and_then(|table| table.lines().map(row_of_line).collect()));
     }
+    let refused = views[0].as_ref().is_err_and(|error| format!("{error:#}").contains("store(corrupt)"));
     let (read, unread): (Vec<_>, Vec<_>) = views.into_iter().partition(Result::is_ok);
-    ensure!(!read.is_empty(), "nothing is found, and nobody can read the rows: {unread:?}");
-    Ok(read.into_iter().flatten().collect())
+    ensure!(refused || !read.is_empty(), "nothing is found, and nobody can read the rows: {unread:?}");
+    Ok((read.into_iter().flatten().collect(), refused))
 }
 
 /// `kind|index|body|no payload|payload`, bytes in hexadecimal.
