@@ -13,16 +13,15 @@ use std::rc::Rc;
 
 use secure_log::encode::{decode_entry, encode_cosignature, encode_entry, encode_uint};
 use secure_log::error::{FindingKind, LogError};
-use secure_log::log::{Heads, Log};
 use secure_log::merkle::{Frontier, leaf_hash};
 use secure_log::note::{Note, VerifierKey, cosignature_message, note_line};
 use secure_log::payload;
 use secure_log::signer::Algorithm;
-use secure_log::store::{Row, RowKind, Store, StoreError, Want};
-use secure_log::types::{Detail, Digest, Entry, StreamId, Tier};
+use secure_log::store::{Row, RowKind, Store, Want};
+use secure_log::types::{Detail, Digest, Entry, Tier};
 use secure_log::verify::Report;
 use support::{FixedKey, WITNESS};
-use world::{MemHeads, Shared, World, config, event, events, log, log_with_heads, pinned, stream};
+use world::{MemHeads, Shared, event, events, log, log_with_heads, pinned, stream};
 
 /// Two signed segments of a few entries, an erased payload, and the heads that go with them.
 fn signed_log() -> (Shared, MemHeads) {
@@ -470,50 +469,6 @@ fn an_entry_made_unreadable_under_a_signature_is_altered_and_at_the_end_of_the_l
     assert!(matches!(versions(2), Err(LogError::Unsupported(_))));
 }
 
-type Meanwhile = Option<Box<dyn FnOnce()>>;
-
-/// A store that, asked for entries, first lets something else happen.
-#[derive(Clone)]
-struct Stalling {
-    inner: Shared,
-    first: Rc<RefCell<Meanwhile>>,
-}
-
-impl Store for Stalling {
-    fn init(&mut self, config: &str) -> Result<(), StoreError> {
-        self.inner.init(config)
-    }
-    fn append(&mut self, rows: &[Row], want: Want) -> Result<(), StoreError> {
-        self.inner.append(rows, want)
-    }
-    fn get(&mut self, kind: RowKind, stream: &StreamId, index: u64) -> Result<Option<Row>, StoreError> {
-        self.inner.get(kind, stream, index)
-    }
-    fn last(&mut self, kind: RowKind, stream: &StreamId) -> Result<Option<Row>, StoreError> {
-        self.inner.last(kind, stream)
-    }
-    fn scan(
-        &mut self,
-        kind: RowKind,
-        stream: &StreamId,
-        start: u64,
-        limit: u32,
-        with_payload: bool,
-    ) -> Result<Vec<Row>, StoreError> {
-        if kind == RowKind::Entry {
-            let first = self.first.borrow_mut().take();
-            first.into_iter().for_each(|first| first());
-        }
-        self.inner.scan(kind, stream, start, limit, with_payload)
-    }
-    fn streams(&mut self, after: Option<&StreamId>, limit: u32) -> Result<Vec<StreamId>, StoreError> {
-        self.inner.streams(after, limit)
-    }
-    fn erase(&mut self, kind: RowKind, stream: &StreamId, index: u64) -> Result<(), StoreError> {
-        self.inner.erase(kind, stream, index)
-    }
-}
-
 /// One key, one place of heads, two instances. The store shows each another history and holds the second one's
 /// reading back until the first has signed: the second compared with a head that no longer is the last.
 #[test]
@@ -530,17 +485,14 @@ fn two_instances_with_one_place_of_heads_never_sign_two_histories() {
         let mut first = log_with_heads(&base, &heads);
         first.append_batch(&stream(), &events(shown_first), Want::Synced).unwrap();
         let sealed = first.close_segment(&stream()).unwrap().number;
-        let stalling = Stalling { inner: other, first: Rc::default() };
-        let remembered = Box::new(heads.clone()) as Box<dyn Heads>;
-        let mut second = Log::new(stalling.clone(), World::default(), Some(remembered), config());
-        second.open(":memory:").unwrap();
+        let mut second = log_with_heads(&other, &heads);
         let changed: Vec<_> = (0..shown_second).map(|number| event(&format!("changed {number}"))).collect();
         second.append_batch(&stream(), &changed, Want::Synced).unwrap();
         second.close_segment(&stream()).unwrap();
 
         let signed = Rc::new(RefCell::new(false));
         let done = signed.clone();
-        *stalling.first.borrow_mut() = Some(Box::new(move || {
+        *other.before_scan.borrow_mut() = Some(Box::new(move || {
             first.sign_segment(&FixedKey::log(Algorithm::Ed25519), &stream(), sealed).unwrap();
             *done.borrow_mut() = true;
         }));

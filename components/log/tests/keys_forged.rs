@@ -18,8 +18,8 @@ use secure_log::error::{FindingKind, LogError};
 use secure_log::keys::KEPT;
 use secure_log::note::VerifierKey;
 use secure_log::signer::Algorithm::{EcdsaP256, Ed25519, RsaPssSha256};
-use secure_log::store::{Row, RowKind, Store, StoreError, Want};
-use secure_log::types::{Detail, Digest, StreamId};
+use secure_log::store::RowKind;
+use secure_log::types::{Detail, Digest};
 use secure_log::verify::{self, Scope};
 use support::{FixedKey, ORIGIN, WITNESS};
 use world::{Shared, log, stream};
@@ -279,45 +279,6 @@ fn every_flipped_byte_of_a_log_with_rotations_is_found() {
     }
 }
 
-/// One storage until the end of a first pass has been reached, another from then on.
-struct Changing {
-    now: Shared,
-    then: Option<Shared>,
-}
-
-impl Store for Changing {
-    fn init(&mut self, config: &str) -> Result<(), StoreError> {
-        self.now.init(config)
-    }
-    fn append(&mut self, rows: &[Row], want: Want) -> Result<(), StoreError> {
-        let done = self.now.append(rows, want);
-        self.now = self.then.take().unwrap_or_else(|| self.now.clone());
-        done
-    }
-    fn get(&mut self, kind: RowKind, stream: &StreamId, index: u64) -> Result<Option<Row>, StoreError> {
-        self.now.get(kind, stream, index)
-    }
-    fn last(&mut self, kind: RowKind, stream: &StreamId) -> Result<Option<Row>, StoreError> {
-        self.now.last(kind, stream)
-    }
-    fn scan(
-        &mut self,
-        kind: RowKind,
-        stream: &StreamId,
-        start: u64,
-        limit: u32,
-        with_payload: bool,
-    ) -> Result<Vec<Row>, StoreError> {
-        self.now.scan(kind, stream, start, limit, with_payload)
-    }
-    fn streams(&mut self, after: Option<&StreamId>, limit: u32) -> Result<Vec<StreamId>, StoreError> {
-        self.now.streams(after, limit)
-    }
-    fn erase(&mut self, kind: RowKind, stream: &StreamId, index: u64) -> Result<(), StoreError> {
-        self.now.erase(kind, stream, index)
-    }
-}
-
 #[test]
 fn a_store_that_shows_a_revocation_once_is_found() {
     let with = |from: Option<u64>| {
@@ -331,7 +292,8 @@ fn a_store_that_shows_a_revocation_once_is_found() {
         forge.store()
     };
     for (then, expected) in [(Some(1), None), (None, Some(FindingKind::Forked)), (Some(2), Some(FindingKind::Forked))] {
-        let mut store = Changing { now: with(Some(1)), then: Some(with(then)) };
+        let mut store = with(Some(1));
+        *store.then.borrow_mut() = Some(with(then).store.borrow().clone());
         let trust = pinned(&key(1));
         let report = verify::stream(&mut store, &stream(), ORIGIN, &trust, None, None, Scope::Everything).unwrap();
         assert_eq!(report.finding.map(|finding| finding.kind), expected, "{then:?}");

@@ -62,6 +62,8 @@ impl Counts {
     }
 }
 
+pub type Meanwhile = Option<Box<dyn FnOnce()>>;
+
 /// One storage, as many handles as clones; what goes wrong next is the test's choice.
 #[derive(Clone, Default)]
 pub struct Shared {
@@ -71,6 +73,10 @@ pub struct Shared {
     pub fail_erase: Rc<RefCell<Option<StoreError>>>,
     /// Appends another writer makes just before the next append of this one.
     pub race: Rc<RefCell<Vec<Vec<Row>>>>,
+    /// What happens before the next scan of entries answers.
+    pub before_scan: Rc<RefCell<Meanwhile>>,
+    /// What the storage is after the next append.
+    pub then: Rc<RefCell<Option<MemStore>>>,
 }
 
 impl Shared {
@@ -113,7 +119,11 @@ impl Store for Shared {
             }
             None => {}
         }
-        self.store.borrow_mut().append(rows, want)
+        let done = self.store.borrow_mut().append(rows, want);
+        if let Some(then) = self.then.borrow_mut().take() {
+            *self.store.borrow_mut() = then;
+        }
+        done
     }
     fn get(&mut self, kind: RowKind, stream: &StreamId, index: u64) -> Result<Option<Row>, StoreError> {
         let row = self.store.borrow_mut().get(kind, stream, index)?;
@@ -139,6 +149,8 @@ impl Store for Shared {
         limit: u32,
         with_payload: bool,
     ) -> Result<Vec<Row>, StoreError> {
+        let meanwhile = self.before_scan.borrow_mut().take_if(|_| kind == RowKind::Entry);
+        meanwhile.into_iter().for_each(|happens| happens());
         let rows = self.store.borrow_mut().scan(kind, stream, start, limit, with_payload)?;
         self.count(|counts| {
             counts.scan += 1;
