@@ -375,7 +375,7 @@ fn to_look_at_a_log_is_to_open_it_read_only_and_a_log_that_is_not_there_is_not_m
     for (place, read_only) in [
         ("logs/app.jsonl", "logs/app.jsonl?readonly"),
         ("logs/app.jsonl?shared", "logs/app.jsonl?readonly"),
-        ("logs/app.db?owner", "logs/app.db?owner"),
+        ("logs/app.db?owner", "logs/app.db?readonly"),
         ("remote", "remote?readonly"),
         (":memory:", ":memory:"),
     ] {

@@ -67,7 +67,7 @@ impl Place {
 }
 
 /// What the environment names as other parts' places: the value of every `SECURE_LOG_.._DIR` and `SECURE_LOG_.._FILE` but
-/// the store's, and of [`FILES`]. By their ending, so that a variable which comes later is not forgotten here.
+/// the store's, and of the lists of keys that parts are given. By their ending, so that a variable which comes later is not forgotten here.
 pub fn others(environment: &[(String, String)]) -> Vec<Place> {
     let place = |(name, value): &(String, String)| {
         let own = name.strip_prefix("SECURE_LOG_").filter(|_| name != STORE_DIR && !value.is_empty())?;

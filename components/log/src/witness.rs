@@ -8,7 +8,7 @@
 //! That at its time this was the largest tree of the log that this witness had seen, and that every tree it
 //! cosigned before is a prefix of it. Hence the order: clock, state, proof, signature, and the row is durable before
 //! the line leaves. Two requests at once race through the store's compare alone: the loser decides again. No time
-//! leaves that is not in a row: a checkpoint that comes again gets the line it had, and after [`FRESH`] a new row.
+//! leaves that is not in a row: a checkpoint that comes again gets the line it had, and after an hour a new row.
 //!
 //! The clock is trusted: a reading ahead of the truth stops the witness until the truth has caught up.
 //!

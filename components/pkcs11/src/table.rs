@@ -1,6 +1,6 @@
 //! Every name of the standard that the seam has, with its number, once: PKCS #11 version 3.1, `pkcs11t.h`.
 //!
-//! [`table!`](crate::table) hands the rows of one table to another macro, so that types, texts, numbers and the two
+//! `table!` hands the rows of one table to another macro, so that types, texts, numbers and the two
 //! directions of a binding ([`wit_conversions!`](crate::wit_conversions)) all come from here.
 
 /// `table!(rv => [some_macro] some tokens)` is `some_macro! { some tokens { CkrCancel = 0x1 "CKR_CANCEL" .. } }`. Tables:
