@@ -10,10 +10,14 @@ cd "$(dirname "$0")/.."
 mapfile -t crates < <(crates)
 mapfile -t graphs < <(graphs)
 if [ "${SECURE_LOG_SKIP_SOFTHSM:-}" = 1 ]; then
-    # Says which artifacts are missing; those of an earlier build are not left lying about.
-    ./scripts/softhsm.sh
+    # Those of an earlier build are not left lying about.
+    echo "SECURE_LOG_SKIP_SOFTHSM=1: no SoftHSM for wasm"
     for graph in compose/*.wac; do
-        [[ " ${graphs[*]} " == *" $graph "* ]] || rm -f "dist/$(basename "$graph" .wac).wasm"
+        if [[ " ${graphs[*]} " != *" $graph "* ]]; then
+            artifact=dist/$(basename "$graph" .wac).wasm
+            echo "left out, and not in dist/: $artifact"
+            rm -f "$artifact"
+        fi
     done
 elif printf '%s\n' "${crates[@]}" | grep -qx secure-log-token-softhsm; then
     SECURE_LOG_SOFTHSM=$(./scripts/softhsm.sh)

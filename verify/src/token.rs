@@ -3,12 +3,13 @@
 //! Not here: keys, PINs, choosing a token: that is the keystore's in the graph. One [`Lent`] for each instance, so that
 //! its end closes its sessions and nobody else's. The module runs in this process.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use secure_log_pkcs11::{Cryptoki as _, Rv, Session as _};
 use secure_log_token_native::{NativeSession, NativeToken};
 use wasmtime::Result;
-use wasmtime::component::{HasSelf, Linker, Resource, ResourceTable};
+use wasmtime::component::{HasSelf, Linker, Resource};
 use zeroize::Zeroizing;
 
 /// The generated bindings of the import.
@@ -27,9 +28,12 @@ secure_log_pkcs11::wit_conversions!(crate::token::cryptoki);
 
 /// What one instance sees of the host's tokens.
 pub struct Lent {
+    /// Dropped before the token, which finalises the library. A number is used once: one that the guest kept over a
+    /// `finalize` names nothing.
+    sessions: BTreeMap<u32, NativeSession>,
+    opened: u32,
     /// Absent: the host lends none, and says CKR_FUNCTION_NOT_SUPPORTED.
     token: Option<NativeToken>,
-    sessions: ResourceTable,
 }
 
 impl Lent {
@@ -39,7 +43,7 @@ impl Lent {
     /// No such module.
     pub fn new(module: Option<&Path>) -> Result<Lent> {
         let token = module.map(NativeToken::load).transpose()?;
-        Ok(Lent { token, sessions: ResourceTable::new() })
+        Ok(Lent { sessions: BTreeMap::new(), opened: 0, token })
     }
 
     /// Links the interface to the `Lent` in the state of an instance.
@@ -59,7 +63,7 @@ impl Lent {
     }
 
     fn session(&self, session: &Resource<NativeSession>) -> Result<&NativeSession, Rv> {
-        self.sessions.get(session).map_err(|_| Rv::CkrSessionHandleInvalid)
+        self.sessions.get(&session.rep()).ok_or(Rv::CkrSessionHandleInvalid)
     }
 }
 
@@ -70,7 +74,7 @@ impl cryptoki::Host for Lent {
 
     fn finalize(&mut self) -> Result<(), cryptoki::Rv> {
         // Sessions are dropped, which closes them, before the library is left.
-        self.sessions = ResourceTable::new();
+        self.sessions.clear();
         Ok(self.token_mut()?.finalize()?)
     }
 
@@ -92,7 +96,9 @@ impl cryptoki::Host for Lent {
 
     fn open_session(&mut self, slot: u64, read_write: bool) -> Result<Resource<NativeSession>, cryptoki::Rv> {
         let session = self.token()?.open_session(slot, read_write)?;
-        Ok(self.sessions.push(session).map_err(|_| Rv::CkrSessionCount)?)
+        self.opened = self.opened.checked_add(1).ok_or(Rv::CkrSessionCount)?;
+        self.sessions.insert(self.opened, session);
+        Ok(Resource::new_own(self.opened))
     }
 }
 
@@ -147,7 +153,7 @@ impl cryptoki::HostSession for Lent {
 
     fn drop(&mut self, session: Resource<NativeSession>) -> Result<()> {
         // One that `finalize` closed is gone already.
-        let _ = self.sessions.delete(session);
+        self.sessions.remove(&session.rep());
         Ok(())
     }
 }

@@ -66,6 +66,9 @@ fn is_loss(rv: Rv) -> bool {
     )
 }
 
+/// The call that sends a PIN.
+const LOGIN: &str = "C_Login";
+
 /// The library of tokens and the session, if one is open.
 pub(crate) struct Connection<T: Cryptoki> {
     token: T,
@@ -79,6 +82,7 @@ pub(crate) struct Connection<T: Cryptoki> {
 
 struct Open<S> {
     session: S,
+    slot: SlotId,
     info: TokenInfo,
 }
 
@@ -89,6 +93,8 @@ pub(crate) struct Live<'a, S> {
     pub(crate) config: &'a Config,
     /// Object handles mean something in the session of this number only.
     pub(crate) number: u64,
+    /// What the token says of itself now: its PIN may have been tried elsewhere since the session was opened.
+    now: &'a dyn Fn() -> Result<TokenInfo, Rv>,
     refused: &'a mut Option<SignerError>,
     /// An operation was begun and not ended: nothing else can be done in this session.
     spoiled: bool,
@@ -97,7 +103,9 @@ pub(crate) struct Live<'a, S> {
 impl<S: Session> Live<'_, S> {
     /// C_Login for the operation that was just begun, with a key that has CKA_ALWAYS_AUTHENTICATE.
     pub(crate) fn login_for_operation(&mut self) -> Result<(), Failure> {
-        let done = login(self.session, self.info, UserType::CkuContextSpecific, self.config, self.refused);
+        let done = (self.now)()
+            .map_err(at("C_GetTokenInfo"))
+            .and_then(|info| login(self.session, &info, UserType::CkuContextSpecific, self.config, self.refused));
         self.spoiled |= done.is_err();
         done
     }
@@ -116,7 +124,8 @@ impl<T: Cryptoki> Connection<T> {
         mut act: impl FnMut(&mut Live<'_, T::Session>) -> Result<R, Failure>,
     ) -> Result<R, SignerError> {
         let done = match self.attempt(config, &mut act) {
-            Err(Failure::Token(_, rv)) if is_loss(rv) => self.attempt(config, &mut act),
+            // The PIN is not sent again.
+            Err(Failure::Token(call, rv)) if is_loss(rv) && call != LOGIN => self.attempt(config, &mut act),
             done => done,
         };
         done.map_err(SignerError::from)
@@ -134,8 +143,10 @@ impl<T: Cryptoki> Connection<T> {
             Some(open) => open,
             None => self.connect(config).inspect_err(|failure| self.forget_library(failure))?,
         };
+        let (token, slot) = (&self.token, open.slot);
         let mut live = Live {
             session: &open.session,
+            now: &|| token.get_token_info(slot),
             info: &open.info,
             config,
             number: self.opened,
@@ -171,7 +182,7 @@ impl<T: Cryptoki> Connection<T> {
             login(&session, &info, UserType::CkuUser, config, &mut self.refused)?;
         }
         self.opened += 1;
-        Ok(Open { session, info })
+        Ok(Open { session, slot, info })
     }
 
     /// The slot of the configured token.
@@ -269,7 +280,9 @@ fn login(
         Rv::CkrPinExpired => "the PIN has expired",
         Rv::CkrUserPinNotInitialized => "no PIN was ever set",
         Rv::CkrFunctionCanceled => return Err(denied("C_Login: CKR_FUNCTION_CANCELED: no PIN was given").into()),
-        rv => return Err(Failure::Token("C_Login", rv)),
+        rv if is_loss(rv) => return Err(Failure::Token(LOGIN, rv)),
+        // Whether it counted as a try is the token's secret.
+        _ => "the login was refused; it is not tried again",
     };
     let error = denied(&format!("C_Login: {rv}: {why}"));
     *refused = Some(error.clone());

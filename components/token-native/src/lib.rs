@@ -59,8 +59,16 @@ impl std::error::Error for LoadError {}
 struct Module {
     pkcs11: Pkcs11,
     c_sign: SignFunction,
-    /// Who initialised it and has not finalised it; C_Initialize and C_Finalize are called under this lock.
-    users: Mutex<u32>,
+    /// C_Initialize and C_Finalize are called under this lock.
+    users: Mutex<Users>,
+}
+
+#[derive(Default)]
+struct Users {
+    /// Who initialised the module and has not finalised it.
+    count: u32,
+    /// C_Initialize was done here, and not by someone in this process who does not go through here.
+    ours: bool,
 }
 
 /// Those in use, by canonical path.
@@ -80,7 +88,7 @@ impl NativeToken {
         }
         let pkcs11 = Pkcs11::new(&name).map_err(|error| failed(&error))?;
         let c_sign = SignFunction::load(&name).map_err(|why| failed(&why))?;
-        let module = Arc::new(Module { pkcs11, c_sign, users: Mutex::new(0) });
+        let module = Arc::new(Module { pkcs11, c_sign, users: Mutex::default() });
         modules.insert(name, Arc::downgrade(&module));
         Ok(NativeToken { module, initialized: false })
     }
@@ -108,14 +116,14 @@ impl Cryptoki for NativeToken {
             return Err(Rv::CkrCryptokiAlreadyInitialized);
         }
         let mut users = lock(&self.module.users);
-        if *users == 0 {
+        if users.count == 0 {
             match self.module.pkcs11.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)).map_err(rv) {
-                // By someone in this process who does not go through here.
-                Ok(()) | Err(Rv::CkrCryptokiAlreadyInitialized) => {}
+                Ok(()) => users.ours = true,
+                Err(Rv::CkrCryptokiAlreadyInitialized) => users.ours = false,
                 Err(rv) => return Err(rv),
             }
         }
-        *users += 1;
+        users.count += 1;
         drop(users);
         self.initialized = true;
         Ok(())
@@ -128,9 +136,9 @@ impl Cryptoki for NativeToken {
             return Err(Rv::CkrCryptokiNotInitialized);
         }
         let mut users = lock(&self.module.users);
-        *users = users.saturating_sub(1);
-        match *users {
-            0 => self.module.pkcs11.clone().finalize().map_err(rv),
+        users.count = users.count.saturating_sub(1);
+        match (users.count, users.ours) {
+            (0, true) => self.module.pkcs11.clone().finalize().map_err(rv),
             _ => Ok(()),
         }
     }
