@@ -207,6 +207,7 @@ PYTHON
 refused 3 CKR_PIN_LOCKED sign --token graph --label made-ed25519 /io/message
 refused 3 CKR_PIN_LOCKED generate --token graph --alg ed25519 --label locked --id 55
 printf 'canary-new-user-5512' >"$work/io/new-pin"
+refused 3 CKR_PIN_LOCKED set-pin --token graph --of user --new-pin-file /io/new-pin
 wasm set-pin --token graph --of user-by-so --new-pin-file /io/new-pin
 pin_file=/io/new-pin wasm sign --token graph --label made-ed25519 /io/message >/dev/null || fail "an unlocked token does not sign: $(cat "$work/err")"
 status=0; wasm sign --token graph --label made-ed25519 /io/message >/dev/null || status=$?

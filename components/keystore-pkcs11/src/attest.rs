@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use secure_log::record::{Attestation, Evidence, KeyAttributes, MAX_CERTIFICATES};
+use secure_log::record::{Attestation, Evidence, KeyAttributes, MAX_CERTIFICATES, issued_by};
 use secure_log::signer::SignerError;
 use secure_log_pkcs11::{Attribute, AttributeType, Cryptoki, ObjectClass, Session, TokenInfo};
 use x509_cert::Certificate;
@@ -65,20 +65,23 @@ fn certificates<S: Session>(live: &Live<'_, S>) -> Result<Vec<Held>, Failure> {
 }
 
 /// The certificate of the key (one that the token makes before one that is stored, one whose issuer is held before one
-/// whose is not), then issuer after issuer by name, as far as the token holds them.
+/// whose is not), then issuer after issuer, as far as the token holds them: by name, and of several of one name the one
+/// that signed.
 fn chain(mut all: Vec<Held>, key: &Found, is_of_key: impl Fn(&Held) -> bool) -> Vec<Vec<u8>> {
-    let issued_by = |held: &Held, other: &Held| {
+    let named_by = |held: &Held, other: &Held| {
         held.certificate.tbs_certificate().issuer() == other.certificate.tbs_certificate().subject()
     };
     let first = (0..all.len())
         .filter(|at| !key.id.is_empty() && all[*at].id == key.id && is_of_key(&all[*at]))
         .min_by_key(|at| {
-            let issuer_held = (0..all.len()).any(|other| other != *at && issued_by(&all[*at], &all[other]));
+            let issuer_held = (0..all.len()).any(|other| other != *at && named_by(&all[*at], &all[other]));
             (all[*at].stored, !issuer_held)
         });
     let mut chain: Vec<Held> = first.map(|at| all.remove(at)).into_iter().collect();
-    while let Some(last) = chain.last().filter(|last| chain.len() < MAX_CERTIFICATES && !issued_by(last, last)) {
-        match all.iter().position(|held| issued_by(last, held)) {
+    while let Some(last) = chain.last().filter(|last| chain.len() < MAX_CERTIFICATES && !named_by(last, last)) {
+        let named = |held: &Held| named_by(last, held);
+        let signed = |held: &Held| named(held) && issued_by(&last.der, &held.der) != Some(false);
+        match all.iter().position(signed).or_else(|| all.iter().position(named)) {
             Some(at) => chain.push(all.remove(at)),
             None => break,
         }

@@ -33,7 +33,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 pub use attestation::{Attestation, Evidence, KeyAttributes, MAX_CERTIFICATES};
-pub use chain::Certified;
+pub use chain::{Certified, issued_by};
 pub use verdict::{Fault, Trust, VerifiedRecord, judge};
 
 use crate::error::Invalid;

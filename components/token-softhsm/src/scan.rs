@@ -76,8 +76,19 @@ pub fn tokens(directory: &Path) -> Result<Vec<Found>, Damage> {
     let mut found = Vec::new();
     for name in names(directory)? {
         let folder = directory.join(name);
-        if folder.is_dir() {
-            found.push(token(folder));
+        let damaged = |what: String| Some(Damage { path: folder.clone(), what });
+        match folder.symlink_metadata() {
+            Ok(what) if what.is_dir() => found.push(token(folder)),
+            // SoftHSM does not look behind it, so a token there would be passed over.
+            Ok(what) if what.is_symlink() => {
+                let damage = damaged("is a symbolic link: move the token here, or the link away".to_owned());
+                found.push(Found { folder, slot: None, damage });
+            }
+            Ok(_) => {}
+            Err(error) => {
+                let damage = damaged(error.to_string());
+                found.push(Found { folder, slot: None, damage });
+            }
         }
     }
     Ok(found)

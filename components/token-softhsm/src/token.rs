@@ -26,7 +26,7 @@ const MAX_PIN: usize = 255;
 const MAX_FOUND: u32 = 10_000;
 
 thread_local! {
-    static STATE: RefCell<State> = const { RefCell::new(State { found: Vec::new(), epoch: 0 }) };
+    static STATE: RefCell<State> = const { RefCell::new(State { found: Vec::new(), epoch: 0, officer: false }) };
 }
 
 /// What was found when SoftHSM was initialised.
@@ -34,6 +34,8 @@ struct State {
     found: Vec<Found>,
     /// Counts initialisations: a session of an earlier one is none, whatever its number.
     epoch: u64,
+    /// The security officer is logged in, and not the user.
+    officer: bool,
 }
 
 /// On stderr: a return code has no text.
@@ -113,6 +115,14 @@ pub struct Session {
 }
 
 impl Session {
+    /// A token that states this lock keeps it.
+    fn not_locked(&self, lock: TokenFlags) -> Result<(), Rv> {
+        match numbers::token_flags(named(ffi::token_info(self.slot))?.flags).contains(lock) {
+            true => Err(Rv::CkrPinLocked),
+            false => Ok(()),
+        }
+    }
+
     fn handle(&self) -> Result<Ulong, Rv> {
         match STATE.with_borrow(|state| state.epoch) == self.epoch {
             true => Ok(self.handle),
@@ -236,11 +246,18 @@ impl cryptoki::Guest for Component {
 impl cryptoki::GuestSession for Session {
     fn login(&self, user: UserType, pin: Option<Vec<u8>>) -> Result<(), Rv> {
         let pin = pin.map(|pin| bounded_pin(pin, Rv::CkrPinIncorrect)).transpose()?;
-        named(ffi::login(self.handle()?, numbers::user(user), pin.as_ref().map(|pin| pin.as_slice())))
+        if user == UserType::CkuContextSpecific {
+            self.not_locked(TokenFlags::CKF_USER_PIN_LOCKED)?;
+        }
+        named(ffi::login(self.handle()?, numbers::user(user), pin.as_ref().map(|pin| pin.as_slice())))?;
+        STATE.with_borrow_mut(|state| state.officer = user == UserType::CkuSo);
+        Ok(())
     }
 
     fn logout(&self) -> Result<(), Rv> {
-        named(ffi::logout(self.handle()?))
+        named(ffi::logout(self.handle()?))?;
+        STATE.with_borrow_mut(|state| state.officer = false);
+        Ok(())
     }
 
     fn find_objects(&self, template: Vec<Attribute>, limit: u32) -> Result<Vec<ObjectHandle>, Rv> {
@@ -318,7 +335,13 @@ impl provisioning::Guest for Component {
         if old.len() > MAX_PIN {
             return Err(Rv::CkrPinIncorrect);
         }
-        named(ffi::set_pin(session.get::<Session>().handle()?, &old, &new))
+        let session = session.get::<Session>();
+        // Of the officer if it is he who is logged in, else of the user. SoftHSM tries the old PIN of a locked token.
+        session.not_locked(match STATE.with_borrow(|state| state.officer) {
+            true => TokenFlags::CKF_SO_PIN_LOCKED,
+            false => TokenFlags::CKF_USER_PIN_LOCKED,
+        })?;
+        named(ffi::set_pin(session.handle()?, &old, &new))
     }
 
     fn generate_key_pair(

@@ -86,6 +86,13 @@ impl Attestation {
     }
 }
 
+/// Whether the key in the certificate `issuer` signed `certificate`, both DER. `None`: it can not be told here.
+pub fn issued_by(certificate: &[u8], issuer: &[u8]) -> Option<bool> {
+    let parsed = |der| Certificate::from_der(der).ok();
+    let link = Link { certificate: parsed(certificate)?, signed: signed_part(certificate).ok()? };
+    verify(&link, &spki(&parsed(issuer)?)).ok()
+}
+
 /// A parsed certificate and what its issuer signed.
 struct Link<'a> {
     certificate: Certificate,
