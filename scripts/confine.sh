@@ -6,30 +6,18 @@
 # PARTS: a folder of components, if not that of ./scripts/build-components.sh.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-. scripts/env.sh
-. scripts/serving.sh
+. scripts/stage.sh
 
-fail() { echo "confine: $*" >&2; exit 1; }
 graphs=("$@")
 if [ $# -eq 0 ]; then
     graphs=(secure-log-cli-file secure-log-cli-sqlite secure-log-cli-file-online secure-log-rpc-server-file secure-log-witness)
     [ "${SECURE_LOG_SKIP_SOFTHSM:-}" = 1 ] || graphs+=(secure-log-cli-sqlite-pkcs11)
 fi
-[ -f dist/secure-log-cli-file.wasm ] || fail "no dist/secure-log-cli-file.wasm: run ./scripts/build-components.sh first"
+stage cli-file
 if [ -z "${PARTS-}" ]; then
     cargo build --locked --release --target wasm32-wasip2 -p secure-log-hostile-store
     PARTS=$CARGO_TARGET_DIR/wasm32-wasip2/release
 fi
-./scripts/oracles.sh
-wasmtime=$SECURE_LOG_ORACLES/wasmtime
-
-work=$(mktemp -d)
-server=
-stop() {
-    if [ -n "$server" ]; then kill "$server" 2>/dev/null || true; wait "$server" 2>/dev/null || true; fi
-    server=
-}
-trap 'stop; rm -rf "$work"' EXIT
 
 # A part's graph is compiled from the real one: only the store is another, and in the loose variant the edges are gone
 # that confine it.
@@ -77,11 +65,9 @@ attack() {
             "$wasmtime" run -S http --allow-precompiled "${variables[@]}" "${given[@]}" "$@" "$work/$artifact" \
                 --store "$config" --stream app --key audit append "an event" > "$work/said" 2>&1 || status=$? ;;
         *)
-            "$wasmtime" serve -S cli --allow-precompiled --addr 127.0.0.1:0 "${variables[@]}" "${given[@]}" "$@" \
+            serve "$work/said" --allow-precompiled "${variables[@]}" "${given[@]}" "$@" \
                 --env "SECURE_LOG_STORE_CONFIG=$config" --env SECURE_LOG_RPC_DEMO=1 --env SECURE_LOG_WITNESS_NAME=witness.example.org/w1 \
-                --env SECURE_LOG_WITNESS_IDENTITY=w1 "$work/$artifact" > "$work/said" 2>&1 &
-            server=$!
-            url=$(serving_at "$work/said" "$server") || fail "$artifact does not serve"
+                --env SECURE_LOG_WITNESS_IDENTITY=w1 "$work/$artifact"
             ask "$url" > "$work/answer" || status=$?
             stop
             cat "$work/answer" >> "$work/said" ;;

@@ -4,28 +4,12 @@
 # remote store gets a new endpoint for each case, because only the endpoint can have new storage.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-. scripts/env.sh
-. scripts/serving.sh
+. scripts/stage.sh
 
-fail() { echo "contract: $*" >&2; exit 1; }
-for artifact in contract-file contract-sqlite contract-remote rpc-server rpc-server-file; do
-    [ -f "dist/secure-log-$artifact.wasm" ] || fail "no dist/secure-log-$artifact.wasm: run ./scripts/build-components.sh first"
-done
-./scripts/oracles.sh
-wasmtime=$SECURE_LOG_ORACLES/wasmtime
-
-work=$(mktemp -d)
-server=
-stop() {
-    if [ -n "$server" ]; then kill "$server" 2>/dev/null || true; wait "$server" 2>/dev/null || true; fi
-    server=
-}
-trap 'stop; rm -rf "$work"' EXIT
-
-# Compiled once: each case of the remote store starts an endpoint and a client.
-for artifact in contract-file contract-sqlite contract-remote rpc-server rpc-server-file; do
-    "$wasmtime" compile "dist/secure-log-$artifact.wasm" -o "$work/$artifact"
-done
+artifacts=(contract-file contract-sqlite contract-remote rpc-server rpc-server-file)
+stage "${artifacts[@]}"
+# Once: each case of the remote store starts an endpoint and a client.
+compile "${artifacts[@]}"
 # suite ARTIFACT ARGUMENTS..
 suite() { "$wasmtime" run --allow-precompiled --dir "$work::/data" "${options[@]}" "$work/$1" "${@:2}"; }
 
@@ -54,10 +38,8 @@ for served in rpc-server rpc-server-file; do
     echo "== remote over $served"
     for ((number = 0; number < cases; number++)); do
         mkdir "$work/served"
-        "$wasmtime" serve -S cli --allow-precompiled --addr 127.0.0.1:0 --dir "$work/served::/data" --dir "$work/tokens::/tokens" \
-            --env SECURE_LOG_STORE_CONFIG=/data/log --env SECURE_LOG_RPC_TOKENS=/tokens/tokens "$work/$served" > "$work/said" 2>&1 &
-        server=$!
-        url=$(serving_at "$work/said" "$server") || fail "no endpoint"
+        serve "$work/said" --allow-precompiled --dir "$work/served::/data" --dir "$work/tokens::/tokens" \
+            --env SECURE_LOG_STORE_CONFIG=/data/log --env SECURE_LOG_RPC_TOKENS=/tokens/tokens "$work/$served"
         options=(-S http --env "SECURE_LOG_RPC_URL=$url/" --env "SECURE_LOG_RPC_TOKEN=$token")
         suite contract-remote store-case "$number" handshake || fail "case $number; the endpoint said: $(cat "$work/said")"
         stop

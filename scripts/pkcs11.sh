@@ -4,33 +4,11 @@
 # its keys in SoftHSM in the same graph; has openssl judge what leaves it, and a native SoftHSM share the token.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-. scripts/env.sh
-
-fail() { echo "pkcs11: $*" >&2; exit 1; }
-if [ "${SECURE_LOG_SKIP_SOFTHSM:-}" = 1 ]; then
-    echo "pkcs11: nothing to prove: SECURE_LOG_SKIP_SOFTHSM=1 left SoftHSM for wasm out"
-    exit 0
-fi
-for artifact in token-softhsm cli-sqlite-pkcs11; do
-    [ -f "dist/secure-log-$artifact.wasm" ] || fail "no dist/secure-log-$artifact.wasm: run ./scripts/build-components.sh first"
-done
-./scripts/oracles.sh
-for tool in pkcs11-tool setpriv openssl jq basenc; do command -v "$tool" >/dev/null || fail "$tool is missing"; done
-module=
-for place in /usr/lib/softhsm/libsofthsm2.so /usr/lib/*/softhsm/libsofthsm2.so /usr/lib64/softhsm/libsofthsm2.so; do
-    if [ -e "$place" ]; then module=$place; fi
-done
-[ -n "$module" ] || fail "libsofthsm2.so is not where Debian puts it"
+. scripts/stage.sh
 
 root=$PWD
-work=$(mktemp -d)
-chmod 755 "$work"
-trap 'rm -rf "$work"' EXIT
-# Of its own: an unprivileged user must be able to start it too.
-cp "$(readlink -f "$SECURE_LOG_ORACLES/wasmtime")" "$work/wasmtime"
-for artifact in token-softhsm cli-sqlite-pkcs11; do
-    "$work/wasmtime" compile "dist/secure-log-$artifact.wasm" -o "$work/$artifact"
-done
+stage_tokens token-softhsm cli-sqlite-pkcs11
+compile token-softhsm cli-sqlite-pkcs11
 
 pin=canary-user-6183
 officer=canary-officer-9027
@@ -58,13 +36,13 @@ ran() {
 }
 # token ARGUMENTS..: the command that makes tokens and keys.
 token() {
-    ran "$work/wasmtime" run --allow-precompiled --dir "$places/tokens::/tokens" --dir "$places/pins::/pins" --dir "$places/io::/io" \
+    ran "$wasmtime" run --allow-precompiled --dir "$places/tokens::/tokens" --dir "$places/pins::/pins" --dir "$places/io::/io" \
         --env SECURE_LOG_TOKEN_DIR=/tokens --env SECURE_LOG_TOKEN_PIN_FILE=/pins/user \
         --env SECURE_LOG_TOKEN_SO_PIN_FILE=/pins/officer "$work/token-softhsm" "$@" || fail "token $*: $(cat "$work/err")"
 }
 # secure_log ARGUMENTS..: the command line, with key $key, on stream $stream, below $places.
 secure_log() {
-    ran "${under[@]}" "$work/wasmtime" run --allow-precompiled --dir "$places/data::/data" --dir "$places/tokens::/tokens" \
+    ran "${under[@]}" "$wasmtime" run --allow-precompiled --dir "$places/data::/data" --dir "$places/tokens::/tokens" \
         --dir "$places/pins::/pins" --dir "$places/heads::/heads" --dir "$places/io::/io" --env SECURE_LOG_STORE_DIR=/data \
         --env SECURE_LOG_NAME=log.example.org --env SECURE_LOG_HEAD_FILE=/heads/head --env SECURE_LOG_TOKEN_DIR=/tokens \
         --env "SECURE_LOG_PKCS11_PIN_FILE=${pin_file-/pins/user}" "${variables[@]}" "$work/cli-sqlite-pkcs11" \

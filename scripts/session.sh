@@ -4,27 +4,12 @@
 # asserted. Prints each command and what it says; the exit status is the verdict.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-. scripts/env.sh
-. scripts/serving.sh
+. scripts/stage.sh
 root=$PWD
 
-fail() { echo "session: $*" >&2; exit 1; }
-for artifact in cli-file cli-file-online witness; do
-    [ -f "dist/secure-log-$artifact.wasm" ] || fail "no dist/secure-log-$artifact.wasm: run ./scripts/build-components.sh first"
-done
-./scripts/oracles.sh
-home=$SECURE_LOG_ORACLES
-[ -x "$home/wasmtime" ] || fail "no wasmtime in $home"
-
-work=$(mktemp -d)
-server=
-cleanup() {
-    if [ -n "$server" ]; then kill "$server" 2>/dev/null || true; wait "$server" 2>/dev/null || true; fi
-    rm -rf "$work"
-}
-trap cleanup EXIT
+stage cli-file cli-file-online witness
 mkdir "$work/bin" "$work/try" "$work/reader"
-ln -s "$home/wasmtime" "$work/bin/wasmtime"
+ln -s "$wasmtime" "$work/bin/wasmtime"
 ln -s "$root/scripts/secure-log" "$work/bin/secure-log"
 for name in $(env | sed -n 's/^\(SECURE_LOG_[A-Z0-9_]*\)=.*/\1/p'); do unset "$name"; done
 export PATH="$work/bin:$PATH" SECURE_LOG_DIST="$root/dist"
@@ -67,12 +52,10 @@ expect 0 '^WHOLE: log.example.org/app$' secure-log verify --policy policy
 echo "== a witness"
 mkdir -p witness/data witness/keys witness/conf
 cp policy witness/conf/logs
-wasmtime serve -S cli --addr 127.0.0.1:0 --dir witness/data::/data --dir witness/keys::/keys --dir witness/conf::/conf \
+serve "$work/served" --dir witness/data::/data --dir witness/keys::/keys --dir witness/conf::/conf \
     --env SECURE_LOG_STORE_CONFIG=/data/witness.db --env SECURE_LOG_KEYSTORE_DIR=/keys --env SECURE_LOG_KEYSTORE_CREATE=1 \
     --env SECURE_LOG_WITNESS_NAME=witness.example.org/w1 --env SECURE_LOG_WITNESS_IDENTITY=w1 \
-    --env SECURE_LOG_WITNESS_LOGS=/conf/logs "$root/dist/secure-log-witness.wasm" > "$work/served" 2>&1 &
-server=$!
-url=$(serving_at "$work/served" "$server") || fail "no witness"
+    --env SECURE_LOG_WITNESS_LOGS=/conf/logs "$root/dist/secure-log-witness.wasm"
 exec 3<> "/dev/tcp/127.0.0.1/${url##*:}"
 printf 'GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n' >&3
 witness=$(tr -d '\r' <&3 | grep -Eo 'witness\.example\.org/w1\+[0-9a-f]{8}\+[A-Za-z0-9+/=]+') || fail "the witness does not show its key"

@@ -4,30 +4,10 @@
 # signature, and then takes things away: the process, the end of a file, the right PIN, the right to write.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-. scripts/env.sh
+. scripts/stage.sh
 
-fail() { echo "token: $*" >&2; exit 1; }
-if [ "${SECURE_LOG_SKIP_SOFTHSM:-}" = 1 ]; then
-    echo "token: nothing to prove: SECURE_LOG_SKIP_SOFTHSM=1 left SoftHSM for wasm out"
-    exit 0
-fi
-artifact=dist/secure-log-token-softhsm.wasm
-[ -f "$artifact" ] || fail "no $artifact: run ./scripts/build-components.sh first"
-./scripts/oracles.sh
-for tool in pkcs11-tool softhsm2-util setpriv; do command -v "$tool" >/dev/null || fail "$tool is missing"; done
-module=
-for place in /usr/lib/softhsm/libsofthsm2.so /usr/lib/*/softhsm/libsofthsm2.so /usr/lib64/softhsm/libsofthsm2.so; do
-    if [ -e "$place" ]; then module=$place; fi
-done
-[ -n "$module" ] || fail "libsofthsm2.so is not where Debian puts it"
-
-work=$(mktemp -d)
-chmod 755 "$work"
-running=
-trap 'if [ -n "$running" ]; then kill -9 "$running" 2>/dev/null || true; fi; rm -rf "$work"' EXIT
-# Of its own: an unprivileged user must be able to start it too.
-cp "$(readlink -f "$SECURE_LOG_ORACLES/wasmtime")" "$work/wasmtime"
-"$work/wasmtime" compile "$artifact" -o "$work/command"
+stage_tokens token-softhsm
+compile token-softhsm
 
 pin=canary-user-7391
 officer=canary-officer-2846
@@ -43,9 +23,9 @@ limits=()
 # wasm ARGUMENTS..: the command in wasm, over $tokens. What it says is kept, to look for PINs in.
 wasm() {
     local status=0
-    "${under[@]}" "$work/wasmtime" run --allow-precompiled "${limits[@]}" --dir "$tokens::/tokens" --dir "$work/io::/io" \
+    "${under[@]}" "$wasmtime" run --allow-precompiled "${limits[@]}" --dir "$tokens::/tokens" --dir "$work/io::/io" \
         --env SECURE_LOG_TOKEN_DIR=/tokens --env "SECURE_LOG_TOKEN_PIN_FILE=${pin_file-/io/pin}" --env SECURE_LOG_TOKEN_SO_PIN_FILE=/io/so-pin \
-        "$work/command" "$@" >"$work/out" 2>"$work/err" || status=$?
+        "$work/token-softhsm" "$@" >"$work/out" 2>"$work/err" || status=$?
     cat "$work/out" "$work/err" >>"$work/said"
     cat "$work/out"
     return "$status"
@@ -265,7 +245,7 @@ if [ "$(id -u)" -eq 0 ]; then
     # With a place for wasmtime's cache.
     mkdir -m 777 "$work/cache"
     under=(env "HOME=$work/cache" "XDG_CACHE_HOME=$work/cache" setpriv --reuid 65534 --regid 65534 --clear-groups)
-    chmod -R a+rX "$copy" "$work/io" "$work/command"
+    chmod -R a+rX "$copy" "$work/io" "$work/token-softhsm"
 else
     chmod -R a-w "$copy"
 fi
@@ -292,15 +272,15 @@ serial=0
 while [ "$killed" -lt 20 ]; do
     serial=$((serial + 1))
     [ "$serial" -lt 2000 ] || fail "only $killed of 20 kills hit a running process"
-    "$work/wasmtime" run --allow-precompiled --dir "$tokens::/tokens" --dir "$work/io::/io" --env SECURE_LOG_TOKEN_DIR=/tokens \
-        --env SECURE_LOG_TOKEN_PIN_FILE=/io/pin "$work/command" generate --alg ecdsa-p256 --label "key-$serial" --id "$(printf '%08x' "$serial")" \
+    "$wasmtime" run --allow-precompiled --dir "$tokens::/tokens" --dir "$work/io::/io" --env SECURE_LOG_TOKEN_DIR=/tokens \
+        --env SECURE_LOG_TOKEN_PIN_FILE=/io/pin "$work/token-softhsm" generate --alg ecdsa-p256 --label "key-$serial" --id "$(printf '%08x' "$serial")" \
         >"$work/out" 2>>"$work/said" &
-    running=$!
+    server=$!
     within=$((takes / 3 + RANDOM % (takes * 2 / 3 + 1)))
     sleep "$((within / 1000)).$(printf '%03d' $((within % 1000)))"
-    kill -9 "$running" 2>/dev/null || true
-    status=0; wait "$running" 2>/dev/null || status=$?
-    running=
+    kill -9 "$server" 2>/dev/null || true
+    status=0; wait "$server" 2>/dev/null || status=$?
+    server=
     if [ "$status" -eq 137 ]; then killed=$((killed + 1)); elif [ "$status" -ne 0 ]; then fail "generate after a kill: $status: $(tail -n 3 "$work/said")"; fi
     if grep -q 'key pair made' "$work/out"; then echo "key-$serial" >>"$work/acknowledged"; fi
 done

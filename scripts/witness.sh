@@ -4,10 +4,8 @@
 # The other way round, our log before a public witness, is components/log/tests/witness_oracles.rs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-. scripts/env.sh
+. scripts/stage.sh
 
-artifact=dist/secure-log-witness.wasm
-[ -f "$artifact" ] || { echo "witness: no $artifact: run ./scripts/build-components.sh first" >&2; exit 1; }
-./scripts/oracles.sh
+stage witness
 [ -x "$SECURE_LOG_ORACLES/aics/bin/aics-witness" ] || { echo "witness: left out, there is no Python 3.12 for its client"; exit 0; }
-exec "$SECURE_LOG_ORACLES/aics/bin/python" components/witness/tests/public_client.py "$SECURE_LOG_ORACLES/wasmtime" "$artifact"
+"$SECURE_LOG_ORACLES/aics/bin/python" components/witness/tests/public_client.py "$wasmtime" dist/secure-log-witness.wasm
