@@ -26,5 +26,5 @@ fi
 [ ${#crates[@]} -gt 0 ] || { echo "no component is named in compose/*.wac" >&2; exit 1; }
 echo "building ${#crates[@]} components: ${crates[*]}"
 cargo build --locked --release --target wasm32-wasip2 "${crates[@]/#/--package=}"
-[ $# -gt 0 ] || set -- "${graphs[@]}"
+case ${1--} in -*) set -- "$@" "${graphs[@]}" ;; esac
 cargo run --locked -p secure-log-compose -- "$@"

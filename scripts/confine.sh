@@ -2,7 +2,8 @@
 # Why: that a store sees neither keys nor PINs is a claim about graphs, and graphs are edited. Puts a hostile store
 # (components/hostile-store) in the place of the real one in each graph, with and without `confine`, and looks for
 # canaries in all it says and writes. Without confine it must find every one: a test that can not fail proves nothing.
-# The real stores then do their work in the same rooms. Arguments: graphs of compose/; none: all that this can run.
+# The real stores then do their work in the same rooms. Arguments: graphs of compose/; none: one of each
+# kind.
 # PARTS: a folder of components, if not that of ./scripts/build-components.sh.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -80,11 +81,9 @@ attack() {
 ask() {
     local body='{"jsonrpc":"2.0","id":1,"method":"streams","params":[null,10]}' hash
     hash=$(printf %s log.example.org/app | sha256sum | cut -d' ' -f1)
+    case $artifact in *witness*) get "$1" "/$hash/evidence"; return ;; esac
     exec 3<> "/dev/tcp/127.0.0.1/${1##*:}"
-    case $artifact in
-        *witness*) printf 'GET /%s/evidence HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n' "$hash" >&3 ;;
-        *) printf 'POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s' "${#body}" "$body" >&3 ;;
-    esac
+    printf 'POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s' "${#body}" "$body" >&3
     cat <&3
     exec 3<&-
 }
@@ -106,7 +105,7 @@ for graph in "${graphs[@]}"; do
     [ "$(found | wc -l)" = ${#canaries[@]} ] || fail "$graph without confine: the hostile store found only: $(found)"
     echo "without confine: environment, PIN file, key file and token are read"
 
-    # case NAME PREFIX CONFIG DIRECTORY OPTIONS..: no canary; DIRECTORY, if any, is the only one it can write.
+    # check NAME PREFIX CONFIG DIRECTORY OPTIONS..: no canary; DIRECTORY, if any, is the only one it can write.
     check() {
         local name=$1 directory=$4
         attack "$graph" "$2" "$3" "${@:5}" || true

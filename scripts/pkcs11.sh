@@ -279,15 +279,8 @@ fresh
 rm -rf "$places"/tokens/*
 none_signs 3 'no initialised token is there'
 
-# The flags are the eight bytes after attribute 0x8000534b of kind 2.
 fresh
-python3 - "$places"/tokens/*/token.object <<'PYTHON'
-import sys
-content = open(sys.argv[1], "rb").read()
-at = content.index(bytes.fromhex("000000008000534b0000000000000002")) + 16
-flags = int.from_bytes(content[at:at + 8], "big") | 0x40000
-open(sys.argv[1], "wb").write(content[:at] + flags.to_bytes(8, "big") + content[at + 8:])
-PYTHON
+lock_pin "$places"/tokens/*/token.object
 none_signs 3 'CKF_USER_PIN_LOCKED'
 
 for size in 0 7 100; do
@@ -310,15 +303,8 @@ stream=app pin_file='' expect 0 'WHOLE: log.example.org/app' verify --policy /io
 
 echo "== a token that may only be read"
 fresh
-if [ "$(id -u)" -eq 0 ]; then
-    # With a place for wasmtime's cache.
-    mkdir -m 777 "$work/cache"
-    under=(env "HOME=$work/cache" "XDG_CACHE_HOME=$work/cache" setpriv --reuid 65534 --regid 65534 --clear-groups)
-    chmod -R a+rX "$places" "$work/cli-sqlite-pkcs11"
-    chown -R 65534:65534 "$places/data" "$places/heads"
-else
-    chmod -R a-w "$places/tokens"
-fi
+may_only_read "$places/tokens" "$places" "$work/cli-sqlite-pkcs11"
+if [ "$(id -u)" -eq 0 ]; then chown -R 65534:65534 "$places/data" "$places/heads"; fi
 "${under[@]}" test ! -w "$places/tokens" || fail "the token can be written"
 (cd "$places" && find tokens -type f -print0 | sort -z | xargs -0 sha256sum) >before
 expect 0 'signed segment 0' sign

@@ -56,10 +56,7 @@ serve "$work/served" --dir witness/data::/data --dir witness/keys::/keys --dir w
     --env SECURE_LOG_STORE_CONFIG=/data/witness.db --env SECURE_LOG_KEYSTORE_DIR=/keys --env SECURE_LOG_KEYSTORE_CREATE=1 \
     --env SECURE_LOG_WITNESS_NAME=witness.example.org/w1 --env SECURE_LOG_WITNESS_IDENTITY=w1 \
     --env SECURE_LOG_WITNESS_LOGS=/conf/logs "$root/dist/secure-log-witness.wasm"
-exec 3<> "/dev/tcp/127.0.0.1/${url##*:}"
-printf 'GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n' >&3
-witness=$(tr -d '\r' <&3 | grep -Eo 'witness\.example\.org/w1\+[0-9a-f]{8}\+[A-Za-z0-9+/=]+') || fail "the witness does not show its key"
-exec 3<&-
+witness=$(get "$url" / | tr -d '\r' | grep -Eo 'witness\.example\.org/w1\+[0-9a-f]{8}\+[A-Za-z0-9+/=]+') || fail "the witness does not show its key"
 { sed -n 1p policy; echo "witness w1 $witness"; echo "quorum w1"; } > witnessed
 
 expect 3 '^NOT WITNESSED: log.example.org/app$' secure-log verify --policy witnessed

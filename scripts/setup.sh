@@ -16,7 +16,7 @@ need sqlite3 sqlite3
 need jq jq
 need openssl openssl
 need python3 python3
-# The tests of keystore-pkcs11: a real token, and a tool that is not ours to make keys in it.
+# A real token to test with, and a tool over any PKCS #11 module that is not ours: they judge our tokens.
 need softhsm2-util softhsm2
 need pkcs11-tool opensc
 python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3-venv)

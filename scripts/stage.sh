@@ -49,6 +49,14 @@ serve() {
     fail "no server: $(cat "$output")"
 }
 
+# get URL PATH: what an HTTP server on this machine answers, its head first.
+get() {
+    exec 3<>"/dev/tcp/127.0.0.1/${1##*:}"
+    printf 'GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n' "$2" >&3
+    cat <&3
+    exec 3<&-
+}
+
 # stage_tokens NAME..: a stage for artifacts with SoftHSM in them beside a native SoftHSM. `module` is that one's library;
 # wasmtime is a copy in a folder that all may enter, because an unprivileged user must be able to start it too. Where
 # SoftHSM for wasm was left out the script ends well, and says so.
@@ -59,7 +67,7 @@ stage_tokens() {
         exit 0
     fi
     stage "$@"
-    for tool in pkcs11-tool softhsm2-util setpriv openssl jq basenc; do command -v "$tool" >/dev/null || fail "$tool is missing"; done
+    for tool in pkcs11-tool softhsm2-util setpriv openssl jq basenc; do command -v "$tool" >/dev/null || fail "$tool is missing: run ./scripts/setup.sh"; done
     module=
     for place in /usr/lib/softhsm/libsofthsm2.so /usr/lib/*/softhsm/libsofthsm2.so /usr/lib64/softhsm/libsofthsm2.so; do
         if [ -e "$place" ]; then module=$place; fi
@@ -68,4 +76,29 @@ stage_tokens() {
     chmod 755 "$work"
     cp "$(readlink -f "$wasmtime")" "$work/wasmtime"
     wasmtime=$work/wasmtime
+}
+
+# lock_pin FILE..: CKF_USER_PIN_LOCKED in each token.object: its flags are the eight bytes after attribute 0x8000534b of kind 2.
+lock_pin() {
+    python3 - "$@" <<'PYTHON'
+import sys
+for path in sys.argv[1:]:
+    content = open(path, "rb").read()
+    at = content.index(bytes.fromhex("000000008000534b0000000000000002")) + 16
+    flags = int.from_bytes(content[at:at + 8], "big") | 0x40000
+    open(path, "wb").write(content[:at] + flags.to_bytes(8, "big") + content[at + 8:])
+PYTHON
+}
+
+# may_only_read DIRECTORY READABLE..: sets `under`, a command under which the tokens in DIRECTORY can not be written: that of another
+# user, who can read these files too, where we are root.
+may_only_read() {
+    if [ "$(id -u)" -ne 0 ]; then
+        chmod -R a-w "$1"
+        return
+    fi
+    # With a place for wasmtime's cache.
+    mkdir -m 777 "$work/cache"
+    under=(env "HOME=$work/cache" "XDG_CACHE_HOME=$work/cache" setpriv --reuid 65534 --regid 65534 --clear-groups)
+    chmod -R a+rX "$@"
 }

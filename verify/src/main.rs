@@ -111,7 +111,7 @@ enum Command {
     Matrix {
         #[command(flatten)]
         output: Output,
-        /// Every mutant instead of a sample: ten minutes of two processors
+        /// Every mutant instead of a sample: an hour or two, most of it for SQLite
         #[arg(long)]
         slow: bool,
         /// Only stores whose name begins so: file, sqlite, remote

@@ -47,11 +47,11 @@ pub fn cases(report: &mut Report, stack: &Stack, server: &Server, dir: &Path, sl
     let offset = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .map_or(0, |now| now.subsec_micros() as usize);
-    let sample = |(every, slowly): (usize, usize)| Sample { every: if slow { slowly } else { every }, offset };
+    let sample = |every| Sample { every: if slow { 1 } else { every }, offset };
     let mut limits: BTreeMap<Limit, usize> = BTreeMap::new();
     let mut run = |report: &mut Report,
                    name: &str,
-                   every: (usize, usize),
+                   every: usize,
                    classes: &str,
                    work: &dyn Fn(Sample, &mut Tally) -> Result<()>| {
         report.step(&format!("matrix: {name}"), || {
@@ -65,13 +65,13 @@ pub fn cases(report: &mut Report, stack: &Stack, server: &Server, dir: &Path, sl
         });
     };
     if !stack.is_remote() {
-        run(report, "flipped bytes of the file", (120, 1), FLIPPED, &|sample, tally| {
+        run(report, "flipped bytes of the file", 120, FLIPPED, &|sample, tally| {
             at_places(stack, &small, &dir.join("flip"), sample, tally, flipped_at)
         });
-        run(report, "file cut at a byte", (300, 8), CUT, &|sample, tally| {
+        run(report, "file cut at a byte", 300, CUT, &|sample, tally| {
             at_places(stack, &small, &dir.join("cut"), sample, tally, cut_at)
         });
-        run(report, "earlier snapshots", (1, 1), EARLIER, &|_, tally| {
+        run(report, "earlier snapshots", 1, EARLIER, &|_, tally| {
             snapshots(stack, &small, &dir.join("snapshot"), tally)
         });
     }
@@ -84,9 +84,8 @@ pub fn cases(report: &mut Report, stack: &Stack, server: &Server, dir: &Path, sl
     });
     let Some(forger) = &forger else { return };
     for (name, every, classes, family) in FAMILIES {
-        let slowly = if stack.is_remote() { (every / 8).max(1) } else { 1 };
         let every = if *every > 2 { every * rarely } else { *every };
-        run(report, name, (every, slowly), classes, &|sample, tally| {
+        run(report, name, every, classes, &|sample, tally| {
             for mutant in sample.of(family(&small)?) {
                 alive();
                 forger.put(&mutant.rows, &small, tally, &mutant.what, stack)?;
