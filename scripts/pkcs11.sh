@@ -140,6 +140,18 @@ native --keypairgen --key-type rsa:3072 --label native-rsa-pss-sha256 --id 22
 session native-ecdsa-p256
 session native-rsa-pss-sha256
 
+echo "== a key that wants the PIN for each signature"
+native --keypairgen --key-type EC:prime256v1 --label careful --id 23 --always-auth
+native --list-objects --type privkey --id 23
+grep -q 'always authenticate' native || fail "the key has no CKA_ALWAYS_AUTHENTICATE: $(cat native)"
+# Contents and times of all that is in the token.
+written() { (cd "$places/tokens" && find . -printf '%p %T@ %m\n' | sort && find . -type f -print0 | sort -z | xargs -0 sha256sum); }
+written >before
+session careful
+expect 0 '"signature":' record sign --transaction-hash 5f3a91 /io/payload.json
+written >after
+diff before after >differences || fail "signing wrote in the token: $(cat differences)"
+
 echo "== attestation"
 token generate --alg ecdsa-p256 --label log --id 31
 token generate --alg ed25519 --label next --id 32

@@ -8,6 +8,7 @@
 #
 # SECURE_LOG_SKIP_SOFTHSM=1 leaves it out, prints nothing on stdout, and says what will be missing.
 set -euo pipefail
+shopt -s inherit_errexit
 cd "$(dirname "$0")/.."
 . scripts/env.sh
 
@@ -17,6 +18,9 @@ OPENSSL_SRC_SHA256=46eb8fb9fb3b61ce1c0f8a026c4c1a0714d3a9e138e7fbde78753ce2babc3
 SOFTHSM=2.6.1
 SOFTHSM_SHA256=ac9ac1e3f4402f88bf3e626a18f070f8031c031947ed469c6e17482495ec72b6
 JOBS=2
+# What compilers, Configure and sort would take from the caller.
+unset CPATH C_INCLUDE_PATH CPLUS_INCLUDE_PATH CPPFLAGS LDFLAGS CROSS_COMPILE
+export LC_ALL=C
 
 say() { printf 'softhsm: %s\n' "$*" >&2; }
 fail() { say "$*"; exit 1; }
@@ -30,57 +34,92 @@ if [ "${SECURE_LOG_SKIP_SOFTHSM:-}" = 1 ]; then
     exit 0
 fi
 
-# The compilers, and what is missing of them.
-llvm=22
-command -v clang-22 >/dev/null || { command -v clang-19 >/dev/null && llvm=19; }
-cxx_headers() { printf '/usr/lib/llvm-%s/include/wasm32-wasi/c++/v1' "$llvm"; }
-packages() {
-    local missing=()
-    command -v "clang-$llvm" >/dev/null || missing+=("clang-$llvm")
-    command -v "llvm-ar-$llvm" >/dev/null || missing+=("llvm-$llvm")
-    [ -e "$(cxx_headers)/vector" ] || missing+=("libc++-$llvm-dev-wasm32")
-    [ -e "/usr/lib/llvm-$llvm/lib/wasm32-wasi/libc++abi.a" ] || missing+=("libc++abi-$llvm-dev-wasm32")
+# The compilers that the sources are known to compile with, the first choice first.
+COMPILERS=(22 19)
+cxx_headers() { printf '/usr/lib/llvm-%s/include/wasm32-wasi/c++/v1' "$1"; }
+cxx_library() { printf '/usr/lib/llvm-%s/lib/wasm32-wasi/%s.a' "$1" "$2"; }
+# lacking COMPILER: sets missing, the Debian packages of it that are not there.
+lacking() {
+    missing=()
+    command -v "clang-$1" >/dev/null && command -v "clang++-$1" >/dev/null || missing+=("clang-$1")
+    command -v "llvm-ar-$1" >/dev/null && command -v "llvm-ranlib-$1" >/dev/null || missing+=("llvm-$1")
+    [ -e "$(cxx_headers "$1")/vector" ] && [ -e "$(cxx_library "$1" libc++)" ] || missing+=("libc++-$1-dev-wasm32")
+    [ -e "$(cxx_library "$1" libc++abi)" ] || missing+=("libc++abi-$1-dev-wasm32")
     [ -e /usr/include/wasm32-wasi/stdlib.h ] || missing+=(wasi-libc)
-    command -v make >/dev/null || missing+=(make)
-    command -v perl >/dev/null || missing+=(perl)
-    command -v patch >/dev/null || missing+=(patch)
-    printf '%s\n' "${missing[@]}"
+    local tool
+    for tool in make perl patch; do command -v "$tool" >/dev/null || missing+=("$tool"); done
 }
-mapfile -t missing < <(packages | grep . || true)
-if [ ${#missing[@]} -gt 0 ]; then
-    command -v apt-get >/dev/null || fail "these Debian packages, or what is like them elsewhere, are missing: ${missing[*]}"
+# choose: sets llvm, the first compiler of which nothing is missing.
+choose() {
+    for llvm in "${COMPILERS[@]}"; do
+        lacking "$llvm"
+        [ ${#missing[@]} -gt 0 ] || return 0
+    done
+    return 1
+}
+# What the compiler takes from outside, by its content; its own headers are of its version.
+system_files() {
+    find -H /usr/include/wasm32-wasi "$(cxx_headers "$llvm")" -type f -print0 | sort -z | xargs -0 sha256sum
+    sha256sum "$(cxx_library "$llvm" libc++)" "$(cxx_library "$llvm" libc++abi)"
+    "clang-$llvm" --version
+}
+# name: sets key and built. Whatever decides about the libraries is in the name of their folder.
+name() {
+    system=$(system_files | sha256sum)
+    key=$({ printf '%s\n' "$system"; cat scripts/softhsm.sh "$ours"/*.{h,cpp,conf,patch}; } | sha256sum | cut -c1-16)
+    built=$home/$key
+}
+# done_before: prints the folder and ends, if another run made it.
+done_before() {
+    if [ -e "$built/libsofthsm2.a" ]; then
+        echo "$built"
+        exit 0
+    fi
+}
+if choose; then
+    name
+    done_before
+fi
+
+# One run at a time, from the packages on; a second one finds what the first one made.
+mkdir -p "$home/sources"
+exec 9>"$home/lock"
+if ! flock -n 9; then
+    say "waiting for another run, which holds $home/lock"
+    flock 9
+fi
+
+if ! choose; then
+    lacking "${COMPILERS[0]}"
+    by_hand() {
+        printf 'run this as root, then start again: apt-get update && apt-get install -y --no-install-recommends %s; %s' \
+            "${missing[*]}" "or go on without SoftHSM for wasm: SECURE_LOG_SKIP_SOFTHSM=1"
+    }
+    command -v apt-get >/dev/null || fail "there is no apt-get to install what is missing. On Debian, $(by_hand)"
     root=()
     if [ "$(id -u)" -ne 0 ]; then
-        command -v sudo >/dev/null || fail "run this as root, then start again: apt-get update && apt-get install -y --no-install-recommends ${missing[*]}"
+        command -v sudo >/dev/null || fail "$(by_hand)"
         root=(sudo)
     fi
-    "${root[@]}" apt-get update -q >&2
-    if [ "$llvm" = 22 ] && ! apt-cache show libc++-22-dev-wasm32 >/dev/null 2>&1; then
-        llvm=19
-        mapfile -t missing < <(packages | grep . || true)
-    fi
+    say "apt-get update"
+    "${root[@]}" apt-get update -q -o DPkg::Lock::Timeout=300 >&2 || fail "apt-get update failed; $(by_hand)"
+    # The first that the registry has; if it has none, the first.
+    for llvm in "${COMPILERS[@]}" "${COMPILERS[0]}"; do
+        lacking "$llvm"
+        if apt-get install -s --no-install-recommends "${missing[@]}" >/dev/null 2>&1; then break; fi
+    done
     say "apt-get install ${missing[*]}"
-    DEBIAN_FRONTEND=noninteractive "${root[@]}" apt-get install -y --no-install-recommends "${missing[@]}" >&2
+    "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends -o DPkg::Lock::Timeout=300 \
+        "${missing[@]}" >&2 || fail "apt-get install failed; $(by_hand)"
+    lacking "$llvm"
+    [ ${#missing[@]} -eq 0 ] || fail "apt-get installed its packages, and this is missing still: ${missing[*]}; $(by_hand)"
 fi
+name
+done_before
 
-# Whatever decides about the libraries is in the name of their folder.
-key=$({ cat scripts/softhsm.sh; cat "$ours"/*.{h,cpp,conf,patch}; "clang-$llvm" --version; } | sha256sum | cut -c1-16)
-built=$home/$key
-if [ -e "$built/libsofthsm2.a" ]; then
-    echo "$built"
-    exit 0
-fi
-
-mkdir -p "$home/sources"
-# One build at a time; a second one finds the first one's.
-exec 9>"$home/lock"
-flock 9
-if [ -e "$built/libsofthsm2.a" ]; then
-    echo "$built"
-    exit 0
-fi
+# Of runs that were killed.
+rm -rf "$home"/*.part
 part=$home/$key.part
-rm -rf "$part"
 mkdir "$part"
 trap 'rm -rf "$part"' EXIT
 begin=$SECONDS
@@ -128,11 +167,24 @@ quiet() {
     shift
     "$@" >"$log" 2>&1 || { tail -n 40 "$log" >&2; fail "failed: $*"; }
 }
+# counted LOG WORDS ALL COMMAND..: quiet, and says every 15 seconds how many of its lines have these words, of how many.
+counted() {
+    local log=$1 words=$2 all=$3 line count=0 said=$SECONDS
+    shift 3
+    "$@" 2>&1 | while IFS= read -r line; do
+        printf '%s\n' "$line"
+        [[ $line != *"$words"* ]] || count=$((count + 1))
+        if [ $((SECONDS - said)) -ge 15 ]; then
+            said=$SECONDS
+            say "    $count of $all files after $((SECONDS - begin)) s"
+        fi
+    done >"$log" || { tail -n 40 "$log" >&2; fail "failed: $1 .."; }
+}
 # Debian's headers only: Rust's own libc is linked. One folder's name in the libraries, wherever they are built.
-system=(--target=wasm32-wasip2 -nostdlibinc -isystem /usr/include/wasm32-wasi "-ffile-prefix-map=$part=.")
+flags=(--target=wasm32-wasip2 -nostdlibinc -isystem /usr/include/wasm32-wasi "-ffile-prefix-map=$part=.")
 
 # libcrypto by itself: a change of our patches does not touch it.
-crypto=$home/openssl-$({ printf '%s\n' "$OPENSSL_SRC_SHA256"; cat "$ours/openssl-wasm.conf"; sed -n '/^# quiet/,/^say "libcrypto/p' scripts/softhsm.sh; "clang-$llvm" --version; } | sha256sum | cut -c1-16)
+crypto=$home/openssl-$({ printf '%s\n' "$OPENSSL_SRC_SHA256" "$system"; cat "$ours/openssl-wasm.conf"; sed -n '/^# quiet/,/^say "libcrypto/p' scripts/softhsm.sh; } | sha256sum | cut -c1-16)
 if [ ! -e "$crypto/libcrypto.a" ]; then
     say "compiling libcrypto (2 to 4 minutes)"
     tar -xzf "$crate" -C "$part"
@@ -140,14 +192,14 @@ if [ ! -e "$crypto/libcrypto.a" ]; then
     (
         cd "$part/openssl"
         export CC="clang-$llvm" AR="llvm-ar-$llvm" RANLIB="llvm-ranlib-$llvm" SOURCE_DATE_EPOCH=0
-        export CFLAGS="${system[*]} -O2 -DNO_SYSLOG -DNO_CHMOD -D_WASI_EMULATED_SIGNAL -D_WASI_EMULATED_PROCESS_CLOCKS -D_WASI_EMULATED_MMAN -D_WASI_EMULATED_GETPID"
+        export CFLAGS="${flags[*]} -O2 -DNO_SYSLOG -DNO_CHMOD -D_WASI_EMULATED_SIGNAL -D_WASI_EMULATED_PROCESS_CLOCKS -D_WASI_EMULATED_MMAN -D_WASI_EMULATED_GETPID"
         # Off: files, sockets, threads, protocols. DES, MD5, DH, DSA and CMAC stay: SoftHSM refers to them.
         quiet ../configure.log perl Configure wasm32-wasi --config="$ours/openssl-wasm.conf" --prefix=/openssl --openssldir=/openssl \
             --with-rand-seed=getrandom enable-ec_nistp_64_gcc_128 \
             no-asm no-threads no-shared no-dso no-module no-engine no-sock no-ui-console no-async no-tests no-apps no-docs no-afalgeng \
             no-secure-memory no-autoload-config no-ssl no-tls no-dtls no-quic no-cms no-ts no-ocsp no-cmp no-ct no-srp no-comp \
             no-legacy no-http
-        quiet ../openssl.log nice -n 10 make -j"$JOBS" build_generated libcrypto.a
+        counted ../openssl.log ' -c ' 900 make -j"$JOBS" build_generated libcrypto.a
     )
     mkdir "$part/crypto"
     mv "$part/openssl/libcrypto.a" "$part/openssl/include" "$part/crypto/"
@@ -164,18 +216,20 @@ mkdir "$part/objects"
     cd "$part/softhsm/src/lib"
     # -fno-builtin-memset: or clang drops the wiping of memory that is freed right after.
     # The C++ headers come first, they stand before those of C.
-    flags=(-nostdinc++ -isystem "$(cxx_headers)" "${system[@]}" -O1 -std=c++17 -fignore-exceptions -fno-builtin-memset
+    flags=(-nostdinc++ -isystem "$(cxx_headers "$llvm")" "${flags[@]}" -O1 -std=c++17 -fignore-exceptions -fno-builtin-memset
         -fvisibility=hidden -w -D_WASI_EMULATED_GETPID "-I$ours" "-I$crypto/include"
         -I. -Icommon -Icrypto -Idata_mgr -Ihandle_mgr -Iobject_store -Ipkcs11 -Isession_mgr -Islot_mgr)
     # Not: tests, Windows, the Botan backend, the SQLite store, and what ours.cpp stands in for.
     find . -name '*.cpp' | grep -vE '/(test|win32)/|/Botan|/DB|/osmutex|/SimpleConfigLoader' | sort >"$part/files"
-    xargs -a "$part/files" -P "$JOBS" -I{} sh -c 'out=$1/$(basename "$2" .cpp).o; first=$3; shift 3; nice -n 10 "$first" "$@" -c "$0" -o "$out" || exit 255' \
-        {} "$part/objects" {} "clang++-$llvm" "${flags[@]}" >"$part/softhsm.log" 2>&1 || { tail -n 40 "$part/softhsm.log" >&2; fail "SoftHSM does not compile"; }
+    # $0: the source, $1: the folder of objects.
+    counted "$part/softhsm.log" 'compiling ' "$(wc -l <"$part/files")" xargs -a "$part/files" -P "$JOBS" -I{} sh -c \
+        'echo "compiling $0"; out=$1/$(basename "$0" .cpp).o; shift; "$@" -c "$0" -o "$out" || exit 255' \
+        {} "$part/objects" "clang++-$llvm" "${flags[@]}"
 )
 mkdir "$part/done"
 "llvm-ar-$llvm" rcsD "$part/done/libsofthsm2.a" "$part"/objects/*.o
 # By themselves: beside them lies Debian's libc, which must not be found.
-cp "$crypto/libcrypto.a" /usr/lib/llvm-"$llvm"/lib/wasm32-wasi/libc++{,abi}.a "$part/done/"
+cp "$crypto/libcrypto.a" "$(cxx_library "$llvm" libc++)" "$(cxx_library "$llvm" libc++abi)" "$part/done/"
 mv "$part/done" "$built"
 say "$((SECONDS - begin)) s, into $built"
 echo "$built"
