@@ -101,6 +101,7 @@ table!(certificate_type => [codes] /** CKC_, the certificates used here. */ Cert
 table!(attribute_type => [codes] /** CKA_, the attributes used here. */ AttributeType);
 table!(user_type => [codes] /** CKU_. `CkuContextSpecific`: for one operation with a key that has
 CKA_ALWAYS_AUTHENTICATE, after `sign_init`. */ UserType);
+table!(key_pair_mechanism => [codes] /** CKM_ for generating key pairs. */ KeyPairMechanism);
 
 /// CK_RV of anything but success (`CKR_OK`), section 5.1 and `pkcs11t.h`.
 macro_rules! rv {
@@ -208,6 +209,18 @@ pub enum Mechanism {
     CkmSha256RsaPkcsPss(RsaPkcsPssParams),
 }
 
+impl Mechanism {
+    /// Its number in `pkcs11t.h`.
+    pub const fn number(self) -> u64 {
+        match self {
+            Mechanism::CkmEddsa => 0x1057,
+            Mechanism::CkmEcdsa => 0x1041,
+            Mechanism::CkmRsaPkcsPss(_) => 0xd,
+            Mechanism::CkmSha256RsaPkcsPss(_) => 0x43,
+        }
+    }
+}
+
 /// The name in the standard.
 impl fmt::Display for Mechanism {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -227,6 +240,11 @@ pub struct RsaPkcsPssParams {
     pub hash: Hash,
     /// Salt, in bytes.
     pub s_len: u32,
+}
+
+impl RsaPkcsPssParams {
+    /// SHA-256, and a salt as long as it.
+    pub const SHA256: RsaPkcsPssParams = RsaPkcsPssParams { hash: Hash::Sha256, s_len: 32 };
 }
 
 /// The hash of PSS and of its mask generation function.
@@ -305,6 +323,32 @@ mod tests {
         for kind in AttributeType::ALL {
             assert_eq!(AttributeType::from_number(kind.number()), Some(*kind), "two attributes of one number");
         }
+    }
+
+    #[test]
+    fn numbers_and_names_lead_to_each_other() {
+        for number in 0..0x1100 {
+            assert!(AttributeType::from_number(number).is_none_or(|name| name.number() == number));
+            assert!(KeyType::from_number(number).is_none_or(|name| name.number() == number));
+            assert!(ObjectClass::from_number(number).is_none_or(|name| name.number() == number));
+            assert!(KeyPairMechanism::from_number(number).is_none_or(|name| name.number() == number));
+        }
+        assert_eq!((0..0x1100).filter(|number| AttributeType::from_number(*number).is_some()).count(), 31);
+    }
+
+    #[test]
+    fn a_code_without_a_name_keeps_its_number() {
+        assert!(matches!(Rv::from_number(0x0a0), Rv::CkrPinIncorrect));
+        assert!(matches!(Rv::from_number(0x7777), Rv::Other(0x7777)));
+    }
+
+    #[test]
+    fn flags_are_read_by_their_bits() {
+        let mut both = SlotFlags::CKF_TOKEN_PRESENT;
+        both |= SlotFlags::CKF_HW_SLOT;
+        assert_eq!(SlotFlags::from_number(0x5), both);
+        assert_eq!(TokenFlags::from_number(0x4_0000), TokenFlags::CKF_USER_PIN_LOCKED);
+        assert_eq!(TokenFlags::from_number(0), TokenFlags::default());
     }
 
     #[test]

@@ -2,9 +2,8 @@
 
 use std::fmt;
 
+use secure_log_pkcs11::Rv;
 use serde_json::{Value, json};
-
-use crate::wit::keys::pkcs11::cryptoki::Rv;
 
 /// Exit status: an argument, a file or a name that is none. Nothing was changed.
 pub const USAGE: u8 = 2;
@@ -40,7 +39,7 @@ impl Failure {
         let mut value = json!({ "error": kind, "text": self.to_string(), "exit": self.status() });
         if let Failure::Token(function, rv) = self {
             value["function"] = json!(function);
-            value["rv"] = json!(name(*rv));
+            value["rv"] = json!(rv.to_string());
         }
         value
     }
@@ -51,7 +50,7 @@ impl fmt::Display for Failure {
         match self {
             Failure::Usage(text) | Failure::Cannot(text) => f.write_str(text),
             Failure::Token(function, rv) => {
-                write!(f, "{function} answers {}", name(*rv))?;
+                write!(f, "{function} answers {rv}")?;
                 match explanation(*rv) {
                     Some(words) => write!(f, ": {words}"),
                     None => Ok(()),
@@ -62,24 +61,8 @@ impl fmt::Display for Failure {
 }
 
 /// The answer of a function of the token, or the failure that names it.
-pub fn asked<T>(function: &'static str, answer: Result<T, Rv>) -> Result<T, Failure> {
-    answer.map_err(|rv| Failure::Token(function, rv))
-}
-
-/// As the standard writes it: `CKR_PIN_INCORRECT`.
-pub fn name(rv: Rv) -> String {
-    if let Rv::Other(number) = rv {
-        return format!("CKR 0x{number:x}");
-    }
-    let debug = format!("{rv:?}");
-    let mut text = String::new();
-    for letter in debug.strip_prefix("Rv::").unwrap_or(&debug).chars() {
-        if letter.is_ascii_uppercase() && !text.is_empty() {
-            text.push('_');
-        }
-        text.push(letter.to_ascii_uppercase());
-    }
-    text
+pub fn asked<T>(function: &'static str, answer: Result<T, impl Into<Rv>>) -> Result<T, Failure> {
+    answer.map_err(|rv| Failure::Token(function, rv.into()))
 }
 
 fn explanation(rv: Rv) -> Option<&'static str> {
@@ -101,8 +84,15 @@ mod tests {
 
     #[test]
     fn codes_have_the_names_of_the_standard() {
-        assert_eq!(name(Rv::CkrPinIncorrect), "CKR_PIN_INCORRECT");
-        assert_eq!(name(Rv::CkrUserAnotherAlreadyLoggedIn), "CKR_USER_ANOTHER_ALREADY_LOGGED_IN");
-        assert_eq!(name(Rv::Other(0x7777)), "CKR 0x7777");
+        use crate::wit::keys::pkcs11::cryptoki::Rv as Imported;
+        for (rv, name) in [
+            (Imported::CkrPinIncorrect, "CKR_PIN_INCORRECT"),
+            (Imported::CkrUserAnotherAlreadyLoggedIn, "CKR_USER_ANOTHER_ALREADY_LOGGED_IN"),
+            (Imported::Other(0x7777), "CKR_0x00007777"),
+        ] {
+            let Err(failure) = asked::<()>("C_Login", Err(rv)) else { continue };
+            assert!(failure.to_string().starts_with(&format!("C_Login answers {name}")), "{failure}");
+            assert_eq!(failure.json()["rv"], name);
+        }
     }
 }

@@ -157,7 +157,7 @@ pub fn import(common: &Common, what: &args::Import) -> Result<(), Failure> {
     if let Err(rv) = provisioning::create_object(&session, &public) {
         // Half a pair would keep the name.
         let _ = provisioning::destroy_object(&session, private);
-        return Err(Failure::Token("C_CreateObject", rv));
+        return Err(Failure::Token("C_CreateObject", rv.into()));
     }
     made(common, &what.name, "key pair brought in");
     Ok(())

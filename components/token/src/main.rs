@@ -41,6 +41,8 @@ mod wit {
     });
 }
 
+secure_log_pkcs11::wit_conversions!(crate::wit::keys::pkcs11::cryptoki);
+
 fn main() -> ExitCode {
     if cfg!(not(target_arch = "wasm32")) {
         eprintln!(

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::args::Common;
-use crate::failure::{Failure, asked, name};
+use crate::failure::{Failure, asked};
 use crate::pin;
 use crate::tokens::{self, Slot};
 use crate::wit::keys::pkcs11::cryptoki::{
@@ -51,8 +51,8 @@ pub fn list(common: &Common) -> Result<(), Failure> {
                 let failure = Failure::Token("C_GetTokenInfo", *rv);
                 say(
                     common,
-                    &format!("slot {}: {}, {}", slot.id, slot.description, name(*rv)),
-                    json!({ "slot": slot.id, "description": slot.description, "rv": name(*rv) }),
+                    &format!("slot {}: {}, {rv}", slot.id, slot.description),
+                    json!({ "slot": slot.id, "description": slot.description, "rv": rv.to_string() }),
                 );
                 failed.get_or_insert(failure);
             }

@@ -1,12 +1,13 @@
 //! Tokens: which one is meant, sessions with it, making one, its PINs.
 
+use secure_log_pkcs11::Rv;
 use serde_json::json;
 
 use crate::args::{Common, Init, SetPin, Whose};
 use crate::failure::{Failure, asked};
 use crate::pin::{self, Pin};
 use crate::say;
-use crate::wit::keys::pkcs11::cryptoki::{self, Rv, Session, SlotId, TokenFlags, TokenInfo, UserType};
+use crate::wit::keys::pkcs11::cryptoki::{self, Session, SlotId, TokenFlags, TokenInfo, UserType};
 use crate::wit::keys::pkcs11::provisioning;
 
 /// Bytes of a label of a token.
@@ -18,9 +19,9 @@ pub struct Library(());
 impl Library {
     /// C_Initialize.
     pub fn start() -> Result<Library, Failure> {
-        match cryptoki::initialize() {
-            Ok(()) | Err(Rv::CkrCryptokiAlreadyInitialized) => Ok(Library(())),
-            Err(rv) => Err(Failure::Token("C_Initialize", rv)),
+        match asked("C_Initialize", cryptoki::initialize()) {
+            Ok(()) | Err(Failure::Token(_, Rv::CkrCryptokiAlreadyInitialized)) => Ok(Library(())),
+            Err(failure) => Err(failure),
         }
     }
 }
@@ -46,7 +47,8 @@ pub fn slots() -> Result<Vec<Slot>, Failure> {
     for id in asked("C_GetSlotList", cryptoki::get_slot_list(true))? {
         let description = asked("C_GetSlotInfo", cryptoki::get_slot_info(id))?.slot_description;
         let token = cryptoki::get_token_info(id)
-            .map(|token| token.flags.contains(TokenFlags::CKF_TOKEN_INITIALIZED).then_some(token));
+            .map(|token| token.flags.contains(TokenFlags::CKF_TOKEN_INITIALIZED).then_some(token))
+            .map_err(Rv::from);
         slots.push(Slot { id, description, token });
     }
     Ok(slots)
