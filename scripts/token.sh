@@ -242,7 +242,10 @@ refused 2 'no token has the label' list --token absent
 refused 3 CKR_SLOT_ID_INVALID sign --slot 12345 --label made-ed25519 /io/message
 refused 2 'no such object' sign --token graph --label absent /io/message
 : >"$work/io/empty"
-refused 2 'holds no PIN' init --label x --pin-file /io/empty
+refused 2 'the PIN is empty' init --label x --pin-file /io/empty
+printf '%s\n%s\n' "$pin" "$pin" >"$work/io/two-lines"
+refused 2 'more than one line' init --label x --pin-file /io/two-lines
+refused 2 'more than one line' sign --token graph --pin-file /io/two-lines --label made-ed25519 /io/message
 
 echo "== C++ that aborts: too little memory for a key"
 fresh

@@ -17,7 +17,7 @@ const PIV_SLOT: &str = "SECURE_LOG_PKCS11_PIV_SLOT";
 const TOKEN_LABEL: &str = "SECURE_LOG_PKCS11_TOKEN_LABEL";
 const SLOT: &str = "SECURE_LOG_PKCS11_SLOT";
 const PIN_FILE: &str = "SECURE_LOG_PKCS11_PIN_FILE";
-const PIN: &str = "SECURE_LOG_PKCS11_PIN";
+pub(crate) const PIN: &str = "SECURE_LOG_PKCS11_PIN";
 const PUBLIC_KEY_PEM: &str = "SECURE_LOG_PKCS11_PUBLIC_KEY_PEM";
 pub(crate) const FINAL_TRY: &str = "SECURE_LOG_PKCS11_FINAL_TRY";
 
@@ -105,19 +105,17 @@ impl Config {
             Ok(value) => Ok(value),
             Err(_) => Err(SignerError::Backend(format!("{name} is not UTF-8"))),
         };
-        let exclusive = |names: &[&str]| {
-            let given: Vec<&str> = names.iter().copied().filter(|name| read(name).is_some()).collect();
-            match given.len() {
-                0 | 1 => Ok(()),
-                _ => Err(SignerError::Backend(format!("{} exclude one another: set one", given.join(" and ")))),
-            }
-        };
         let bad = |name: &str, why: &str| SignerError::Backend(format!("{name}: {why}"));
-        exclusive(&[KEY_LABEL, KEY_ID, PIV_SLOT])?;
-        exclusive(&[TOKEN_LABEL, SLOT])?;
-        exclusive(&[PIN_FILE, PIN])?;
+        // Asked for once and taken over, so that there is no copy that nobody wipes.
+        let bytes = read(PIN).map(|pin| Zeroizing::new(pin.into_encoded_bytes()));
+        let file = read(PIN_FILE);
+        let (label, id, slot) = (text(KEY_LABEL)?, text(KEY_ID)?, text(PIV_SLOT)?);
+        let (token_label, token_slot) = (text(TOKEN_LABEL)?, text(SLOT)?);
+        exclusive([(KEY_LABEL, label.is_some()), (KEY_ID, id.is_some()), (PIV_SLOT, slot.is_some())])?;
+        exclusive([(TOKEN_LABEL, token_label.is_some()), (SLOT, token_slot.is_some())])?;
+        exclusive([(PIN_FILE, file.is_some()), (PIN, bytes.is_some())])?;
 
-        let key = match (text(KEY_LABEL)?, text(KEY_ID)?, text(PIV_SLOT)?) {
+        let key = match (label, id, slot) {
             (Some(label), ..) => Some(KeySelector::Label(label)),
             (_, Some(id), _) => match unhex(&id.to_ascii_lowercase()).filter(|id| id.len() <= MAX_NAME) {
                 Some(id) => Some(KeySelector::Id(id)),
@@ -129,16 +127,16 @@ impl Config {
             (.., Some(slot)) => Some(KeySelector::Piv(PivSlot::parse(&slot).map_err(|why| bad(PIV_SLOT, &why))?)),
             _ => None,
         };
-        let token = match (text(TOKEN_LABEL)?, text(SLOT)?) {
+        let token = match (token_label, token_slot) {
             (Some(label), _) => TokenSelector::Label(label),
             (_, Some(slot)) => TokenSelector::Slot(
                 slot.parse().map_err(|_| bad(SLOT, &format!("{} is no number of a slot", quote(&slot))))?,
             ),
             _ => TokenSelector::Only,
         };
-        let pin = match (read(PIN_FILE), read(PIN)) {
+        let pin = match (file, bytes) {
             (Some(path), _) => Pin::File(path.into()),
-            (_, Some(pin)) => Pin::Bytes(Zeroizing::new(pin.into_encoded_bytes())),
+            (_, Some(bytes)) => Pin::Bytes(bytes),
             _ => Pin::TokenAsks,
         };
         let public_key = text(PUBLIC_KEY_PEM)?;
@@ -174,6 +172,15 @@ impl Config {
                 quote(identity)
             ))),
         }
+    }
+}
+
+/// At most one of these is set.
+fn exclusive<const N: usize>(variables: [(&str, bool); N]) -> Result<(), SignerError> {
+    let given: Vec<&str> = variables.iter().filter(|(_, set)| *set).map(|(name, _)| *name).collect();
+    match given.len() {
+        0 | 1 => Ok(()),
+        _ => Err(SignerError::Backend(format!("{} exclude one another: set one", given.join(" and ")))),
     }
 }
 

@@ -5,12 +5,13 @@
 //! graph, through the host, or over a native module; whoever carries it through a WIT binding converts with
 //! [`wit_conversions!`].
 //!
-//! A PIN is lent for the call and kept by nobody here.
+//! A PIN is lent for the call and kept by nobody here; [`pin`] says what one is.
 
 #![forbid(unsafe_code)]
 // The names are those of the standard, as are those of the WIT.
 #![allow(clippy::enum_variant_names)]
 
+pub mod pin;
 mod table;
 mod wit;
 

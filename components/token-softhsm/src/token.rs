@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::path::PathBuf;
 
+use secure_log_pkcs11::pin::MAX_PIN;
 use secure_log_pkcs11::{
     AttributeType, Hash, Info, KeyPairMechanism, Mechanism, ObjectHandle, Rv, SlotFlags, SlotId, SlotInfo, TokenFlags,
     TokenInfo, UserType, Version,
@@ -22,8 +23,6 @@ const DIRECTORY: &str = "SECURE_LOG_TOKEN_DIR";
 const UNREADABLE: u64 = 1 << 32;
 /// What is signed in one call, in bytes: a log signs checkpoints of some hundred.
 const MAX_DATA: usize = 1 << 20;
-/// As in `softhsm/config.h`, in bytes.
-const MAX_PIN: usize = 255;
 /// Objects found in one call.
 const MAX_FOUND: u32 = 10_000;
 
@@ -390,7 +389,7 @@ fn whole(slot: Ulong) -> Result<(), Rv> {
     if objects.torn.is_empty() { Ok(()) } else { Err(Rv::CkrDeviceError) }
 }
 
-/// A PIN that is wiped, of at most the length that any PIN has.
+/// A PIN that is wiped, of at most the length that any PIN has, which is also that of `softhsm/config.h`.
 fn bounded_pin(pin: Vec<u8>, too_long: Rv) -> Result<Zeroizing<Vec<u8>>, Rv> {
     let pin = Zeroizing::new(pin);
     if pin.len() <= MAX_PIN { Ok(pin) } else { Err(too_long) }

@@ -26,7 +26,7 @@ pub struct Common {
     /// Slot of the token, as `list` shows it
     #[arg(long, global = true, env = "SECURE_LOG_TOKEN_SLOT")]
     pub slot: Option<u64>,
-    /// File with the user's PIN, without or with one line end; else SECURE_LOG_TOKEN_PIN
+    /// File with the user's PIN in one line; else SECURE_LOG_TOKEN_PIN
     #[arg(long, global = true, env = "SECURE_LOG_TOKEN_PIN_FILE", value_name = "FILE")]
     pub pin_file: Option<PathBuf>,
     /// File with the security officer's PIN; else SECURE_LOG_TOKEN_SO_PIN

@@ -1,5 +1,6 @@
 //! What is in the tokens, for people and as JSON: one line a slot, one an object.
 
+use secure_log_pkcs11::pin::Pin;
 use serde_json::{Value, json};
 
 use crate::args::Common;
@@ -61,7 +62,7 @@ pub fn list(common: &Common) -> Result<(), Failure> {
     failed.map_or(Ok(()), Err)
 }
 
-fn show(common: &Common, slot: &Slot, token: &TokenInfo, pin: Option<&pin::Pin>) -> Result<(), Failure> {
+fn show(common: &Common, slot: &Slot, token: &TokenInfo, pin: Option<&Pin>) -> Result<(), Failure> {
     let flags: Vec<String> = token.flags.iter_names().map(|(name, _)| name.to_owned()).collect();
     say(
         common,

@@ -1,11 +1,12 @@
 //! Tokens: which one is meant, sessions with it, making one, its PINs.
 
 use secure_log_pkcs11::Rv;
+use secure_log_pkcs11::pin::Pin;
 use serde_json::json;
 
 use crate::args::{Common, Init, SetPin, Whose};
 use crate::failure::{Failure, asked};
-use crate::pin::{self, Pin};
+use crate::pin;
 use crate::say;
 use crate::wit::keys::pkcs11::cryptoki::{self, Session, SlotId, TokenFlags, TokenInfo, UserType};
 use crate::wit::keys::pkcs11::provisioning;
