@@ -318,6 +318,7 @@ for size in 0 7 100; do
     fresh
     truncate -s "$size" "$places"/tokens/*/token.object
     none_signs 3 'no initialised token is there'
+    grep -q '"unreadable: .*can not be read: CKR_TOKEN_NOT_RECOGNIZED' err || fail "a slot that can not be read is not told: $(cat err)"
     grep -q "/token\.object: ends in the middle" err || fail "a torn token.object is not named: $(cat err)"
 done
 fresh

@@ -11,14 +11,14 @@ use zeroize::Zeroizing;
 use crate::pin::Pin;
 use crate::piv::PivSlot;
 
-const KEY_LABEL: &str = "SECURE_LOG_PKCS11_KEY_LABEL";
-const KEY_ID: &str = "SECURE_LOG_PKCS11_KEY_ID";
+pub(crate) const KEY_LABEL: &str = "SECURE_LOG_PKCS11_KEY_LABEL";
+pub(crate) const KEY_ID: &str = "SECURE_LOG_PKCS11_KEY_ID";
 const PIV_SLOT: &str = "SECURE_LOG_PKCS11_PIV_SLOT";
 const TOKEN_LABEL: &str = "SECURE_LOG_PKCS11_TOKEN_LABEL";
 const SLOT: &str = "SECURE_LOG_PKCS11_SLOT";
 const PIN_FILE: &str = "SECURE_LOG_PKCS11_PIN_FILE";
 pub(crate) const PIN: &str = "SECURE_LOG_PKCS11_PIN";
-const PUBLIC_KEY_PEM: &str = "SECURE_LOG_PKCS11_PUBLIC_KEY_PEM";
+pub(crate) const PUBLIC_KEY_PEM: &str = "SECURE_LOG_PKCS11_PUBLIC_KEY_PEM";
 pub(crate) const FINAL_TRY: &str = "SECURE_LOG_PKCS11_FINAL_TRY";
 
 /// The identity that the one configured key always has.
@@ -73,7 +73,16 @@ impl KeySelector {
         }
     }
 
-    /// What stands in the configuration, and is an identity of the key.
+    /// Whether this identity means the key; hexadecimal in either case.
+    fn is_called(&self, identity: &str) -> bool {
+        match self {
+            KeySelector::Label(label) => identity == label,
+            KeySelector::Id(id) => parse_id(identity).as_ref() == Some(id),
+            KeySelector::Piv(slot) => PivSlot::parse(identity).as_ref() == Ok(slot),
+        }
+    }
+
+    /// The identity as messages have it.
     fn name(&self) -> String {
         match self {
             KeySelector::Label(label) => label.clone(),
@@ -117,7 +126,7 @@ impl Config {
 
         let key = match (label, id, slot) {
             (Some(label), ..) => Some(KeySelector::Label(label)),
-            (_, Some(id), _) => match unhex(&id.to_ascii_lowercase()).filter(|id| id.len() <= MAX_NAME) {
+            (_, Some(id), _) => match parse_id(&id) {
                 Some(id) => Some(KeySelector::Id(id)),
                 None => {
                     let why = format!("{} is not hexadecimal of 1 to {MAX_NAME} bytes", quote(&id));
@@ -158,7 +167,7 @@ impl Config {
     /// The key that `identity` names.
     pub(crate) fn selector(&self, identity: &str) -> Result<KeySelector, SignerError> {
         match &self.key {
-            Some(key) if identity == IDENTITY || identity == key.name() => Ok(key.clone()),
+            Some(key) if identity == IDENTITY || key.is_called(identity) => Ok(key.clone()),
             Some(key) => Err(SignerError::KeyNotFound(format!(
                 "{}: the configured key, {key}, is called {} or {IDENTITY}",
                 quote(identity),
@@ -173,6 +182,11 @@ impl Config {
             ))),
         }
     }
+}
+
+/// CKA_ID of its hexadecimal.
+fn parse_id(text: &str) -> Option<Vec<u8>> {
+    unhex(&text.to_ascii_lowercase()).filter(|id| (1..=MAX_NAME).contains(&id.len()))
 }
 
 /// At most one of these is set.
@@ -232,10 +246,12 @@ mod tests {
     #[test]
     fn the_configured_key_has_two_names_and_without_one_every_label_is_asked_for() {
         let one = config(&[(KEY_ID, "0A")]).unwrap();
-        for name in ["0a", IDENTITY] {
+        for name in ["0a", "0A", IDENTITY] {
             assert_eq!(one.selector(name), Ok(KeySelector::Id(vec![0x0a])));
         }
-        for name in ["0A", "audit", "", "\n"] {
+        let piv = config(&[(PIV_SLOT, "9C")]).unwrap();
+        assert!(piv.selector("9c").is_ok() && piv.selector("9C").is_ok() && piv.selector("9a").is_err());
+        for name in ["a", "00a", "000a", "audit", "", "\n"] {
             assert!(matches!(one.selector(name), Err(SignerError::KeyNotFound(_))), "{name}");
         }
         let any = config(&[]).unwrap();

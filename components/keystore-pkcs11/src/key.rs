@@ -11,7 +11,7 @@ use secure_log_pkcs11::{
 use sha2::{Digest as _, Sha256};
 
 use crate::Shared;
-use crate::config::KeySelector;
+use crate::config::{KEY_ID, KEY_LABEL, KeySelector};
 use crate::connection::{Failure, Live, at};
 use crate::public::{self, Form};
 
@@ -145,13 +145,8 @@ fn locate<S: Session>(live: &Live<'_, S>, selector: &KeySelector) -> Result<(Fou
             return Err(SignerError::KeyNotFound(why).into());
         }
         objects => {
-            let ids = objects.iter().map(|object| Ok(hex(&id(live, *object)?))).collect::<Result<Vec<_>, Failure>>()?;
-            let why = format!(
-                "token {token} has {} private keys with {selector}, of CKA_ID {}: SECURE_LOG_PKCS11_KEY_ID chooses one",
-                objects.len(),
-                ids.join(", ")
-            );
-            return Err(SignerError::Backend(why).into());
+            let why = format!("token {token} has {} private keys with {selector}", objects.len());
+            return Err(SignerError::Backend(format!("{why}, {}", difference(live, selector, objects)?)).into());
         }
     };
     let [sign, always] = read(live, object, [AttributeType::CkaSign, AttributeType::CkaAlwaysAuthenticate])?;
@@ -176,6 +171,34 @@ fn locate<S: Session>(live: &Live<'_, S>, selector: &KeySelector) -> Result<(Fou
     };
     let public = public::read(live, &found, form).map_err(named)?;
     Ok((found, public))
+}
+
+/// How the keys that one selector names can be told apart, and so what helps.
+fn difference<S: Session>(
+    live: &Live<'_, S>,
+    selector: &KeySelector,
+    objects: &[ObjectHandle],
+) -> Result<String, Failure> {
+    let (what, other, chooses) = match selector {
+        KeySelector::Label(_) => ("CKA_ID", AttributeType::CkaId, KEY_ID),
+        KeySelector::Id(_) | KeySelector::Piv(_) => ("CKA_LABEL", AttributeType::CkaLabel, KEY_LABEL),
+    };
+    let mut names = Vec::new();
+    for object in objects {
+        names.push(match read(live, *object, [other])? {
+            [Some(Attribute::CkaId(id))] if !id.is_empty() => hex(&id),
+            [Some(Attribute::CkaLabel(label))] if !label.is_empty() => quote(&label),
+            _ => "none".to_owned(),
+        });
+    }
+    let listed = format!("of {what} {}", names.join(", "));
+    names.sort_unstable();
+    Ok(match names.windows(2).any(|pair| pair[0] == pair[1]) || names.iter().any(|name| name == "none") {
+        false => format!("{listed}: {chooses} chooses one"),
+        true => format!(
+            "{listed}: nothing tells them apart; give one another {what}, or remove it, with the token's own tool"
+        ),
+    })
 }
 
 fn id<S: Session>(live: &Live<'_, S>, object: ObjectHandle) -> Result<Vec<u8>, Failure> {

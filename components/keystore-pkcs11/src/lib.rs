@@ -17,7 +17,7 @@
 //!
 //! At most one variable selects the key, at most one the token, at most one brings the PIN. An empty one counts as absent.
 //!
-//! - **Key.** With a selector there is one key. Its identities are the selector's value as it was written and
+//! - **Key.** With a selector there is one key. Its identities are the selector's value (hexadecimal in either case) and
 //!   [`IDENTITY`] (`pkcs11`); any other names no key. Without one the identity that is asked for is the CKA_LABEL.
 //! - **Token.** With neither there must be exactly one token that is initialised.
 //! - **PIN.** With neither only a token that asks by itself (`CKF_PROTECTED_AUTHENTICATION_PATH`) or needs no login will do.

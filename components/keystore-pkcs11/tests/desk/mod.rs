@@ -134,6 +134,8 @@ pub struct Watch {
     pub losses: Cell<Option<(u32, Rv)>>,
     /// CKA_SIGN of every key is false: neither OpenSC's tool nor SoftHSM's makes such a key.
     pub no_signing: Cell<bool>,
+    /// No token can be read.
+    pub unreadable: Cell<bool>,
     /// The token does not hash for RSASSA-PSS.
     pub no_hash: Cell<bool>,
     pub refused_mechanisms: Cell<u32>,
@@ -173,6 +175,9 @@ impl Cryptoki for Watched {
         self.token.get_slot_info(slot)
     }
     fn get_token_info(&self, slot: SlotId) -> Result<TokenInfo, Rv> {
+        if self.watch.unreadable.get() {
+            return Err(Rv::CkrTokenNotRecognized);
+        }
         let mut info = self.token.get_token_info(slot)?;
         info.flags |= *self.watch.flags.borrow();
         Ok(info)
