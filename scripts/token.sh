@@ -140,6 +140,15 @@ refused 2 'exists' generate --alg ed25519 --label made-ed25519 --id 77
 refused 2 'exists' generate --alg ed25519 --label another --id 01
 refused 2 'exists' import --key /io/ed25519.pem --label imported-ed25519 --id 78
 wasm list --json >"$work/objects"
+# A reader that went away is no failure: neither a trap nor a word.
+{
+    sleep 1
+    status=0
+    "$work/wasmtime" run --allow-precompiled --dir "$tokens::/tokens" --dir "$work/io::/io" --env SECURE_LOG_TOKEN_DIR=/tokens \
+        --env SECURE_LOG_TOKEN_PIN_FILE=/io/pin "$work/command" list 2>"$work/err" || status=$?
+    echo "$status" >"$work/status"
+} | true
+same "$(cat "$work/status" "$work/err")" 0 "a list whose reader went away"
 same "$(jq -s 'map(select(.class == "private-key" and .private and .sensitive and (.extractable | not))) | length' "$work/objects")" 6 "private keys in the list"
 same "$(jq -s 'map(select(.class == "private-key" and .local and ."always-sensitive" and ."never-extractable")) | length' "$work/objects")" 3 "keys that never left the token"
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use secure_log::signer::{Algorithm, PublicKey, Signer, SignerError, sign_checked};
 use secure_log::types::{hex, quote};
 use secure_log_pkcs11::{
-    Attribute, AttributeType, Cryptoki, Hash, Mechanism, ObjectClass, ObjectHandle, RsaPkcsPssParams, Rv, Session,
+    Attribute, AttributeType, Cryptoki, Mechanism, ObjectClass, ObjectHandle, RsaPkcsPssParams, Rv, Session,
 };
 use sha2::{Digest as _, Sha256};
 
@@ -19,8 +19,7 @@ use crate::public::{self, Form};
 /// checkpoint begins with an origin, which has a dot in its first part, all else with another line of this project.
 pub const PROBE: &[u8] = b"secure-log/keystore-probe/v1\n";
 
-/// RSASSA-PSS of this project: salt as long as the hash.
-const PSS: RsaPkcsPssParams = RsaPkcsPssParams { hash: Hash::Sha256, s_len: 32 };
+const PSS: RsaPkcsPssParams = RsaPkcsPssParams::SHA256;
 
 /// A private key that stays in its token. Keys of one keystore share its session.
 pub struct Pkcs11Key<T: Cryptoki> {

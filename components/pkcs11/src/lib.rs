@@ -244,7 +244,7 @@ pub struct RsaPkcsPssParams {
 }
 
 impl RsaPkcsPssParams {
-    /// SHA-256, and a salt as long as it.
+    /// SHA-256, and a salt as long as it: what a log's signatures have.
     pub const SHA256: RsaPkcsPssParams = RsaPkcsPssParams { hash: Hash::Sha256, s_len: 32 };
 }
 

@@ -19,6 +19,10 @@ pub enum Failure {
     Token(&'static str, Rv),
     /// [`CANNOT`], for another reason.
     Cannot(String),
+    /// [`CANNOT`], after something was made: what is there now, and why there is no more.
+    Begun(String, Box<Failure>),
+    /// The reader of the output went away: nobody is left to be told, and that is no failure.
+    Closed,
 }
 
 impl Failure {
@@ -26,7 +30,16 @@ impl Failure {
     pub fn status(&self) -> u8 {
         match self {
             Failure::Usage(_) => USAGE,
-            Failure::Token(..) | Failure::Cannot(_) => CANNOT,
+            Failure::Token(..) | Failure::Cannot(_) | Failure::Begun(..) => CANNOT,
+            Failure::Closed => 0,
+        }
+    }
+
+    /// Why, whatever was made before.
+    fn reason(&self) -> &Failure {
+        match self {
+            Failure::Begun(_, why) => why,
+            other => other,
         }
     }
 
@@ -34,10 +47,11 @@ impl Failure {
     pub fn json(&self) -> Value {
         let kind = match self {
             Failure::Usage(_) => "usage",
-            Failure::Token(..) | Failure::Cannot(_) => "cannot",
+            Failure::Token(..) | Failure::Cannot(_) | Failure::Begun(..) => "cannot",
+            Failure::Closed => "closed",
         };
         let mut value = json!({ "error": kind, "text": self.to_string(), "exit": self.status() });
-        if let Failure::Token(function, rv) = self {
+        if let Failure::Token(function, rv) = self.reason() {
             value["function"] = json!(function);
             value["rv"] = json!(rv.to_string());
         }
@@ -56,6 +70,8 @@ impl fmt::Display for Failure {
                     None => Ok(()),
                 }
             }
+            Failure::Begun(done, why) => write!(f, "{done}: {why}"),
+            Failure::Closed => f.write_str("the reader closed the output"),
         }
     }
 }
@@ -81,6 +97,21 @@ fn explanation(rv: Rv) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_made_before_a_failure_is_told_with_why_and_is_no_usage() {
+        let why = Failure::Token("C_InitPIN", Rv::CkrDeviceError);
+        let failure = Failure::Begun("token \"a\" was made".to_owned(), Box::new(why));
+        let text = failure.to_string();
+        assert!(text.starts_with("token \"a\" was made: C_InitPIN answers CKR_DEVICE_ERROR"), "{text}");
+        let json = failure.json();
+        assert_eq!(
+            (&json["exit"], &json["function"], &json["rv"]),
+            (&json!(3), &json!("C_InitPIN"), &json!("CKR_DEVICE_ERROR"))
+        );
+        let usage = Failure::Begun(String::new(), Box::new(Failure::Usage(String::new())));
+        assert_eq!(usage.status(), CANNOT);
+    }
 
     #[test]
     fn codes_have_the_names_of_the_standard() {
