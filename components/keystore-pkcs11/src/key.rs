@@ -107,13 +107,7 @@ impl<T: Cryptoki> Signer for Pkcs11Key<T> {
                 sign(live, found, Mechanism::CkmRsaPkcsPss(PSS), &digest())
             }
         });
-        signature.map_err(|error| match error {
-            SignerError::Backend(why) => SignerError::Backend(format!("key {}: {why}", self.selector)),
-            SignerError::UnsupportedAlgorithm(why) => {
-                SignerError::UnsupportedAlgorithm(format!("key {}: {why}", self.selector))
-            }
-            other => other,
-        })
+        signature.map_err(|error| named(&self.selector, error))
     }
 }
 
@@ -121,6 +115,16 @@ impl<T: Cryptoki> Signer for Pkcs11Key<T> {
 impl<T: Cryptoki> fmt::Debug for Pkcs11Key<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Pkcs11Key({}, {:?})", self.selector, self.public)
+    }
+}
+
+/// The error with the key's name, where it has none.
+fn named(selector: &KeySelector, error: SignerError) -> SignerError {
+    let named = |why| format!("key {selector}: {why}");
+    match error {
+        SignerError::Backend(why) => SignerError::Backend(named(why)),
+        SignerError::UnsupportedAlgorithm(why) => SignerError::UnsupportedAlgorithm(named(why)),
+        other => other,
     }
 }
 
@@ -153,14 +157,11 @@ fn locate<S: Session>(live: &Live<'_, S>, selector: &KeySelector) -> Result<(Fou
         let why = format!("key {selector} of token {token} may not sign: CKA_SIGN is false");
         return Err(SignerError::AccessDenied(why).into());
     }
-    let named = |failure| match failure {
-        Failure::Keystore(SignerError::Backend(why)) => SignerError::Backend(format!("key {selector}: {why}")).into(),
-        Failure::Keystore(SignerError::UnsupportedAlgorithm(why)) => {
-            SignerError::UnsupportedAlgorithm(format!("key {selector}: {why}")).into()
-        }
+    let of_key = |failure| match failure {
+        Failure::Keystore(error) => named(selector, error).into(),
         other => other,
     };
-    let form = Form::of(live.session, object).map_err(named)?;
+    let form = Form::of(live.session, object).map_err(of_key)?;
     let found = Found {
         session: live.number,
         object,
@@ -168,7 +169,7 @@ fn locate<S: Session>(live: &Live<'_, S>, selector: &KeySelector) -> Result<(Fou
         always_authenticate: always == Some(Attribute::CkaAlwaysAuthenticate(true)),
         hash_here: false,
     };
-    let public = public::read(live, &found, form).map_err(named)?;
+    let public = public::read(live, &found, form).map_err(of_key)?;
     Ok((found, public))
 }
 

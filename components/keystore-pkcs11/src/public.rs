@@ -4,7 +4,7 @@ use p256::pkcs8::EncodePublicKey as _;
 use rsa::pkcs1;
 use secure_log::signer::{Algorithm, PublicKey, SignerError};
 use secure_log::types::hex;
-use secure_log_pkcs11::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle, Session};
+use secure_log_pkcs11::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle, Session, curve};
 use x509_cert::Certificate;
 use x509_cert::der::asn1::{BitStringRef, OctetStringRef, UintRef};
 use x509_cert::der::{Decode as _, Encode as _};
@@ -17,16 +17,12 @@ use crate::key::{Found, read as attributes};
 /// Objects of one CKA_ID that are looked at: a key has few.
 const MAX_OBJECTS: u32 = 16;
 
-/// CKA_EC_PARAMS of P-256: its object identifier (RFC 5480), or its name.
-const P256: [&[u8]; 2] = [b"\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07", b"\x13\x09secp256r1"];
-/// CKA_EC_PARAMS of Ed25519: 1.3.101.112 (RFC 8410), the names of PKCS #11 3.1 section 6.3.5 and of older tokens, and
+/// CKA_EC_PARAMS of P-256: its object identifier, or its name.
+const P256: [&[u8]; 2] = [curve::P256, b"\x13\x09secp256r1"];
+/// CKA_EC_PARAMS of Ed25519: its object identifier, the names of PKCS #11 3.1 section 6.3.5 and of older tokens, and
 /// the object identifier that was in use before.
-const ED25519: [&[u8]; 4] = [
-    b"\x06\x03\x2b\x65\x70",
-    b"\x13\x0cedwards25519",
-    b"\x13\x07Ed25519",
-    b"\x06\x09\x2b\x06\x01\x04\x01\xda\x47\x0f\x01",
-];
+const ED25519: [&[u8]; 4] =
+    [curve::ED25519, b"\x13\x0cedwards25519", b"\x13\x07Ed25519", b"\x06\x09\x2b\x06\x01\x04\x01\xda\x47\x0f\x01"];
 
 /// What the private key says of itself.
 pub(crate) struct Form {

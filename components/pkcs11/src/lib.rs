@@ -234,6 +234,14 @@ impl fmt::Display for Mechanism {
     }
 }
 
+/// CKA_EC_PARAMS of the curves used here: DER of their object identifiers.
+pub mod curve {
+    /// RFC 5480, section 2.1.1.1.
+    pub const P256: &[u8] = b"\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07";
+    /// RFC 8410, section 3.
+    pub const ED25519: &[u8] = b"\x06\x03\x2b\x65\x70";
+}
+
 /// CK_RSA_PKCS_PSS_PARAMS with one hash for both, as everyone uses it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RsaPkcsPssParams {

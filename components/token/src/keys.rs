@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
-use secure_log_pkcs11::RsaPkcsPssParams;
+use secure_log_pkcs11::{RsaPkcsPssParams, curve};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
@@ -20,11 +20,6 @@ use crate::{hex, say, tell};
 
 /// What may be signed or imported, in bytes.
 const MAX_FILE: u64 = 1 << 20;
-
-/// CKA_EC_PARAMS of P-256: its object identifier (RFC 5480, section 2.1.1.1).
-const P256: [u8; 10] = [0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
-/// CKA_EC_PARAMS of Ed25519: its object identifier (RFC 8410, section 3).
-const ED25519: [u8; 5] = [0x06, 0x03, 0x2b, 0x65, 0x70];
 
 /// A small file that an argument names.
 pub fn file(path: &Path) -> Result<Vec<u8>, Failure> {
@@ -84,10 +79,10 @@ pub fn generate(common: &Common, what: &args::Generate) -> Result<(), Failure> {
         Algorithm::Ed25519 => (
             KeyPairMechanism::CkmEcEdwardsKeyPairGen,
             KeyType::CkkEcEdwards,
-            vec![Attribute::CkaEcParams(ED25519.to_vec())],
+            vec![Attribute::CkaEcParams(curve::ED25519.to_vec())],
         ),
         Algorithm::EcdsaP256 => {
-            (KeyPairMechanism::CkmEcKeyPairGen, KeyType::CkkEc, vec![Attribute::CkaEcParams(P256.to_vec())])
+            (KeyPairMechanism::CkmEcKeyPairGen, KeyType::CkkEc, vec![Attribute::CkaEcParams(curve::P256.to_vec())])
         }
         Algorithm::RsaPssSha256 => {
             let exponent = Attribute::CkaPublicExponent(vec![1, 0, 1]);
@@ -116,14 +111,14 @@ pub fn import(common: &Common, what: &args::Import) -> Result<(), Failure> {
     let (mut public, mut private) = (public(&what.name), private(&what.name));
     match parts {
         KeyParts::Edwards { seed, point } => {
-            let kind = [Attribute::CkaKeyType(KeyType::CkkEcEdwards), Attribute::CkaEcParams(ED25519.to_vec())];
+            let kind = [Attribute::CkaKeyType(KeyType::CkkEcEdwards), Attribute::CkaEcParams(curve::ED25519.to_vec())];
             public.extend(kind.clone());
             public.push(Attribute::CkaEcPoint(point));
             private.extend(kind);
             private.push(Attribute::CkaValue(seed.to_vec()));
         }
         KeyParts::P256 { scalar, point } => {
-            let kind = [Attribute::CkaKeyType(KeyType::CkkEc), Attribute::CkaEcParams(P256.to_vec())];
+            let kind = [Attribute::CkaKeyType(KeyType::CkkEc), Attribute::CkaEcParams(curve::P256.to_vec())];
             public.extend(kind.clone());
             public.push(Attribute::CkaEcPoint(point));
             private.extend(kind);
