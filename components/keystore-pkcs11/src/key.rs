@@ -195,9 +195,11 @@ fn difference<S: Session>(
     names.sort_unstable();
     Ok(match names.windows(2).any(|pair| pair[0] == pair[1]) || names.iter().any(|name| name == "none") {
         false => format!("{listed}: {chooses} chooses one"),
-        true => format!(
-            "{listed}: nothing tells them apart; give one another {what}, or remove it, with the token's own tool"
-        ),
+        true => {
+            format!(
+                "{listed}: not all can be told apart; give one another {what}, or remove it, with the token's own tool"
+            )
+        }
     })
 }
 

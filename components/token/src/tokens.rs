@@ -181,19 +181,16 @@ fn first_pin(library: Library, made: SlotId, officer: &Pin, user: &Pin) -> Resul
 /// Changes a PIN.
 pub fn set_pin(common: &Common, what: &SetPin) -> Result<(), Failure> {
     let new = pin::needed(what.new_pin_file.as_deref(), "SECURE_LOG_TOKEN_NEW_PIN", "the new PIN")?;
-    let officer = match what.of {
-        Whose::User => None,
-        Whose::So | Whose::UserBySo => Some(so_pin(common)?),
-    };
-    let user = officer.is_none().then(|| user_pin(common)).transpose()?;
+    let by_user = what.of == Whose::User;
+    let old = if by_user { user_pin(common)? } else { so_pin(common)? };
     let session = session(common, true)?;
-    if let Some(pin) = &officer {
-        login(&session, UserType::CkuSo, pin)?;
+    // C_SetPIN without a login is the user's.
+    if !by_user {
+        login(&session, UserType::CkuSo, &old)?;
     }
-    match (what.of, &officer, &user) {
-        (Whose::UserBySo, ..) => asked("C_InitPIN", provisioning::init_pin(&session, &new))?,
-        (_, Some(old), _) | (_, None, Some(old)) => asked("C_SetPIN", provisioning::set_pin(&session, old, &new))?,
-        (_, None, None) => {}
+    match what.of {
+        Whose::UserBySo => asked("C_InitPIN", provisioning::init_pin(&session, &new))?,
+        Whose::User | Whose::So => asked("C_SetPIN", provisioning::set_pin(&session, &old, &new))?,
     }
     say(common, "PIN changed", json!({ "changed": true }))
 }
