@@ -35,8 +35,8 @@ OURS = {
     "secure-log-contract": ["secure-log", "secure-log-bindings", "secure-log-keystore-import"],
     "secure-log-confine": [],
     "secure-log-hostile-store": ["secure-log", "secure-log-bindings"],
-    "secure-log-token-softhsm": [],
-    "secure-log-token": [],
+    "secure-log-token-softhsm": ["secure-log-pkcs11"],
+    "secure-log-token": ["secure-log-pkcs11"],
     "secure-log-compose": [],
     # pkcs11, token-native: the host lends its tokens; libraries, no components
     "secure-log-verify": ["secure-log", "secure-log-pkcs11", "secure-log-token-native"],

@@ -19,6 +19,7 @@ printf '%s\n' "$pin" >pins/user
 printf '%s' "$officer" >pins/officer
 printf '%s' "$wrong" >pins/wrong
 : >pins/empty
+printf '%s\n%s\n' "$pin" "$pin" >pins/two-lines
 printf '{"amount":12.5,"to":"somebody"}' >io/payload.json
 
 places=$work
@@ -259,6 +260,7 @@ may_change='^$'
 pin_file='' none_signs 3 'a PIN is needed'
 stream=app key=next pin_file='' refused 3 'a PIN is needed' rotate-key --to other
 pin_file=/pins/empty none_signs 3 'the PIN is empty'
+pin_file=/pins/two-lines none_signs 3 'more than one line'
 pin_file=/pins/absent none_signs 3 'PIN file /pins/absent'
 variables=(--env "SECURE_LOG_PKCS11_PIN=$pin")
 none_signs 3 'SECURE_LOG_PKCS11_PIN_FILE and SECURE_LOG_PKCS11_PIN exclude one another'
@@ -299,6 +301,7 @@ for size in 0 7 100; do
     fresh
     truncate -s "$size" "$places"/tokens/*/token.object
     none_signs 3 'no initialised token is there'
+    grep -q '"unreadable: .*can not be read: CKR_TOKEN_NOT_RECOGNIZED' err || fail "a slot that can not be read is not told: $(cat err)"
     grep -q "/token\.object: ends in the middle" err || fail "a torn token.object is not named: $(cat err)"
 done
 fresh

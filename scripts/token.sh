@@ -120,6 +120,15 @@ refused 2 'exists' generate --alg ed25519 --label made-ed25519 --id 77
 refused 2 'exists' generate --alg ed25519 --label another --id 01
 refused 2 'exists' import --key /io/ed25519.pem --label imported-ed25519 --id 78
 wasm list --json >"$work/objects"
+# A reader that went away is no failure: neither a trap nor a word.
+{
+    sleep 1
+    status=0
+    "$work/wasmtime" run --allow-precompiled --dir "$tokens::/tokens" --dir "$work/io::/io" --env SECURE_LOG_TOKEN_DIR=/tokens \
+        --env SECURE_LOG_TOKEN_PIN_FILE=/io/pin "$work/command" list 2>"$work/err" || status=$?
+    echo "$status" >"$work/status"
+} | true
+same "$(cat "$work/status" "$work/err")" 0 "a list whose reader went away"
 same "$(jq -s 'map(select(.class == "private-key" and .private and .sensitive and (.extractable | not))) | length' "$work/objects")" 6 "private keys in the list"
 same "$(jq -s 'map(select(.class == "private-key" and .local and ."always-sensitive" and ."never-extractable")) | length' "$work/objects")" 3 "keys that never left the token"
 
@@ -215,7 +224,10 @@ refused 2 'no token has the label' list --token absent
 refused 3 CKR_SLOT_ID_INVALID sign --slot 12345 --label made-ed25519 /io/message
 refused 2 'no such object' sign --token graph --label absent /io/message
 : >"$work/io/empty"
-refused 2 'holds no PIN' init --label x --pin-file /io/empty
+refused 2 'the PIN is empty' init --label x --pin-file /io/empty
+printf '%s\n%s\n' "$pin" "$pin" >"$work/io/two-lines"
+refused 2 'more than one line' init --label x --pin-file /io/two-lines
+refused 2 'more than one line' sign --token graph --pin-file /io/two-lines --label made-ed25519 /io/message
 
 echo "== C++ that aborts: too little memory for a key"
 fresh

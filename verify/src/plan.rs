@@ -142,7 +142,9 @@ impl Plan {
         });
         let Some(token) = made else { return Ok(()) };
         let in_graph = self.load(report, "pkcs11", &artifact("pkcs11"))?;
-        let of_host = self.load(report, "pkcs11-host", &artifact("pkcs11-host"))?.with_module(&softhsm::module()?);
+        let of_host = self
+            .load(report, "pkcs11-host", &artifact("pkcs11-host"))?
+            .with_module(&secure_log_token_native::softhsm()?);
         for (name, stack, token) in [("pkcs11", &in_graph, token.clone()), ("pkcs11-host", &of_host, token.of_host())] {
             for algorithm in self.algorithms().iter().map(|algorithm| algorithm.as_str()) {
                 report.group(&format!("{name}, {algorithm}"));
@@ -188,7 +190,7 @@ impl Plan {
         if !stack.asks_for_token() {
             return Ok(Some(token));
         }
-        *stack = stack.clone().with_module(&softhsm::module()?);
+        *stack = stack.clone().with_module(&secure_log_token_native::softhsm()?);
         Ok(Some(token.of_host()))
     }
 

@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use secure_log::signer::Algorithm;
 use wasmtime::Engine;
 
@@ -80,10 +80,12 @@ impl Token {
     /// Somebody's own token, as the `SECURE_LOG_PKCS11_` variables of this process say.
     ///
     /// # Errors
-    /// The PIN file has no directory.
+    /// The PIN file has no directory; a variable is not UTF-8.
     pub fn of_environment() -> Result<Token> {
         let mut token = Token { preopens: Vec::new(), env: Vec::new() };
-        for (name, value) in std::env::vars().filter(|(name, _)| name.starts_with("SECURE_LOG_PKCS11_")) {
+        let named = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+        for (name, value) in named.filter(|(name, _)| name.starts_with("SECURE_LOG_PKCS11_")) {
+            let value = value.into_string().map_err(|_| anyhow!("{name} is not UTF-8"))?;
             if name == "SECURE_LOG_PKCS11_PIN_FILE" {
                 let path = Path::new(&value).canonicalize().with_context(|| format!("{name} is {value:?}"))?;
                 let (dir, file) = path.parent().zip(path.file_name()).context("the PIN file has no directory")?;
@@ -99,19 +101,6 @@ impl Token {
 
 fn variables<const N: usize>(all: [(&str, String); N]) -> Vec<(String, String)> {
     all.map(|(name, value)| (name.to_owned(), value)).into()
-}
-
-/// A native SoftHSM: the module named by `SECURE_LOG_PKCS11_MODULE`, or Debian's.
-///
-/// # Errors
-/// There is none; says what to install.
-pub fn module() -> Result<PathBuf> {
-    if let Some(path) = std::env::var_os("SECURE_LOG_PKCS11_MODULE") {
-        return Ok(path.into());
-    }
-    let places = ["/usr/lib/softhsm/libsofthsm2.so", "/usr/lib64/pkcs11/libsofthsm2.so"].map(PathBuf::from);
-    let found = places.into_iter().find(|path| path.exists());
-    found.context("no native SoftHSM: apt-get install softhsm2, or name its module in SECURE_LOG_PKCS11_MODULE")
 }
 
 /// Makes a native SoftHSM of this process look for tokens in `dir/tokens`: it reads the name of its configuration from

@@ -11,14 +11,14 @@ use zeroize::Zeroizing;
 use crate::pin::Pin;
 use crate::piv::PivSlot;
 
-const KEY_LABEL: &str = "SECURE_LOG_PKCS11_KEY_LABEL";
-const KEY_ID: &str = "SECURE_LOG_PKCS11_KEY_ID";
+pub(crate) const KEY_LABEL: &str = "SECURE_LOG_PKCS11_KEY_LABEL";
+pub(crate) const KEY_ID: &str = "SECURE_LOG_PKCS11_KEY_ID";
 const PIV_SLOT: &str = "SECURE_LOG_PKCS11_PIV_SLOT";
 const TOKEN_LABEL: &str = "SECURE_LOG_PKCS11_TOKEN_LABEL";
 const SLOT: &str = "SECURE_LOG_PKCS11_SLOT";
 const PIN_FILE: &str = "SECURE_LOG_PKCS11_PIN_FILE";
-const PIN: &str = "SECURE_LOG_PKCS11_PIN";
-const PUBLIC_KEY_PEM: &str = "SECURE_LOG_PKCS11_PUBLIC_KEY_PEM";
+pub(crate) const PIN: &str = "SECURE_LOG_PKCS11_PIN";
+pub(crate) const PUBLIC_KEY_PEM: &str = "SECURE_LOG_PKCS11_PUBLIC_KEY_PEM";
 pub(crate) const FINAL_TRY: &str = "SECURE_LOG_PKCS11_FINAL_TRY";
 
 /// The identity that the one configured key always has.
@@ -73,7 +73,16 @@ impl KeySelector {
         }
     }
 
-    /// What stands in the configuration, and is an identity of the key.
+    /// Whether this identity means the key; hexadecimal in either case.
+    fn is_called(&self, identity: &str) -> bool {
+        match self {
+            KeySelector::Label(label) => identity == label,
+            KeySelector::Id(id) => parse_id(identity).as_ref() == Some(id),
+            KeySelector::Piv(slot) => PivSlot::parse(identity).as_ref() == Ok(slot),
+        }
+    }
+
+    /// The identity as messages have it.
     fn name(&self) -> String {
         match self {
             KeySelector::Label(label) => label.clone(),
@@ -105,21 +114,19 @@ impl Config {
             Ok(value) => Ok(value),
             Err(_) => Err(SignerError::Backend(format!("{name} is not UTF-8"))),
         };
-        let exclusive = |names: &[&str]| {
-            let given: Vec<&str> = names.iter().copied().filter(|name| read(name).is_some()).collect();
-            match given.len() {
-                0 | 1 => Ok(()),
-                _ => Err(SignerError::Backend(format!("{} exclude one another: set one", given.join(" and ")))),
-            }
-        };
         let bad = |name: &str, why: &str| SignerError::Backend(format!("{name}: {why}"));
-        exclusive(&[KEY_LABEL, KEY_ID, PIV_SLOT])?;
-        exclusive(&[TOKEN_LABEL, SLOT])?;
-        exclusive(&[PIN_FILE, PIN])?;
+        // Asked for once and taken over, so that there is no copy that nobody wipes.
+        let bytes = read(PIN).map(|pin| Zeroizing::new(pin.into_encoded_bytes()));
+        let file = read(PIN_FILE);
+        let (label, id, slot) = (text(KEY_LABEL)?, text(KEY_ID)?, text(PIV_SLOT)?);
+        let (token_label, token_slot) = (text(TOKEN_LABEL)?, text(SLOT)?);
+        exclusive([(KEY_LABEL, label.is_some()), (KEY_ID, id.is_some()), (PIV_SLOT, slot.is_some())])?;
+        exclusive([(TOKEN_LABEL, token_label.is_some()), (SLOT, token_slot.is_some())])?;
+        exclusive([(PIN_FILE, file.is_some()), (PIN, bytes.is_some())])?;
 
-        let key = match (text(KEY_LABEL)?, text(KEY_ID)?, text(PIV_SLOT)?) {
+        let key = match (label, id, slot) {
             (Some(label), ..) => Some(KeySelector::Label(label)),
-            (_, Some(id), _) => match unhex(&id.to_ascii_lowercase()).filter(|id| id.len() <= MAX_NAME) {
+            (_, Some(id), _) => match parse_id(&id) {
                 Some(id) => Some(KeySelector::Id(id)),
                 None => {
                     let why = format!("{} is not hexadecimal of 1 to {MAX_NAME} bytes", quote(&id));
@@ -129,16 +136,16 @@ impl Config {
             (.., Some(slot)) => Some(KeySelector::Piv(PivSlot::parse(&slot).map_err(|why| bad(PIV_SLOT, &why))?)),
             _ => None,
         };
-        let token = match (text(TOKEN_LABEL)?, text(SLOT)?) {
+        let token = match (token_label, token_slot) {
             (Some(label), _) => TokenSelector::Label(label),
             (_, Some(slot)) => TokenSelector::Slot(
                 slot.parse().map_err(|_| bad(SLOT, &format!("{} is no number of a slot", quote(&slot))))?,
             ),
             _ => TokenSelector::Only,
         };
-        let pin = match (read(PIN_FILE), read(PIN)) {
+        let pin = match (file, bytes) {
             (Some(path), _) => Pin::File(path.into()),
-            (_, Some(pin)) => Pin::Bytes(Zeroizing::new(pin.into_encoded_bytes())),
+            (_, Some(bytes)) => Pin::Bytes(bytes),
             _ => Pin::TokenAsks,
         };
         let public_key = text(PUBLIC_KEY_PEM)?;
@@ -160,7 +167,7 @@ impl Config {
     /// The key that `identity` names.
     pub(crate) fn selector(&self, identity: &str) -> Result<KeySelector, SignerError> {
         match &self.key {
-            Some(key) if identity == IDENTITY || identity == key.name() => Ok(key.clone()),
+            Some(key) if identity == IDENTITY || key.is_called(identity) => Ok(key.clone()),
             Some(key) => Err(SignerError::KeyNotFound(format!(
                 "{}: the configured key, {key}, is called {} or {IDENTITY}",
                 quote(identity),
@@ -174,6 +181,20 @@ impl Config {
                 quote(identity)
             ))),
         }
+    }
+}
+
+/// CKA_ID of its hexadecimal.
+fn parse_id(text: &str) -> Option<Vec<u8>> {
+    unhex(&text.to_ascii_lowercase()).filter(|id| (1..=MAX_NAME).contains(&id.len()))
+}
+
+/// At most one of these is set.
+fn exclusive<const N: usize>(variables: [(&str, bool); N]) -> Result<(), SignerError> {
+    let given: Vec<&str> = variables.iter().filter(|(_, set)| *set).map(|(name, _)| *name).collect();
+    match given.len() {
+        0 | 1 => Ok(()),
+        _ => Err(SignerError::Backend(format!("{} exclude one another: set one", given.join(" and ")))),
     }
 }
 
@@ -225,10 +246,12 @@ mod tests {
     #[test]
     fn the_configured_key_has_two_names_and_without_one_every_label_is_asked_for() {
         let one = config(&[(KEY_ID, "0A")]).unwrap();
-        for name in ["0a", IDENTITY] {
+        for name in ["0a", "0A", IDENTITY] {
             assert_eq!(one.selector(name), Ok(KeySelector::Id(vec![0x0a])));
         }
-        for name in ["0A", "audit", "", "\n"] {
+        let piv = config(&[(PIV_SLOT, "9C")]).unwrap();
+        assert!(piv.selector("9c").is_ok() && piv.selector("9C").is_ok() && piv.selector("9a").is_err());
+        for name in ["a", "00a", "000a", "audit", "", "\n"] {
             assert!(matches!(one.selector(name), Err(SignerError::KeyNotFound(_))), "{name}");
         }
         let any = config(&[]).unwrap();

@@ -189,11 +189,20 @@ impl<T: Cryptoki> Connection<T> {
     fn find(&self, wanted: &TokenSelector) -> Result<(SlotId, TokenInfo), Failure> {
         let present = self.token.get_slot_list(true).map_err(at("C_GetSlotList"))?;
         let mut tokens = Vec::new();
+        let mut unreadable = Vec::new();
         for slot in present {
             match self.token.get_token_info(slot) {
                 Ok(info) => tokens.push((slot, info)),
-                // It went in between, or is of a kind that the library does not know.
-                Err(Rv::CkrTokenNotPresent | Rv::CkrTokenNotRecognized | Rv::CkrDeviceRemoved) => {}
+                // Damaged, or of a kind that the library does not know. The slot may be named after what is wrong.
+                Err(rv @ Rv::CkrTokenNotRecognized) => {
+                    let name = match self.token.get_slot_info(slot) {
+                        Ok(info) => quote(&info.slot_description),
+                        Err(rv) => rv.to_string(),
+                    };
+                    unreadable.push((slot, format!("the token in slot {slot}, {name}, can not be read: {rv}")));
+                }
+                // It went in between.
+                Err(Rv::CkrTokenNotPresent | Rv::CkrDeviceRemoved) => {}
                 Err(rv) => return Err(Failure::Token("C_GetTokenInfo", rv)),
             }
         }
@@ -201,9 +210,10 @@ impl<T: Cryptoki> Connection<T> {
             && !tokens.iter().any(|(slot, _)| slot == wanted)
         {
             let all = self.token.get_slot_list(false).map_err(at("C_GetSlotList"))?;
-            let why = match all.contains(wanted) {
-                true => format!("slot {wanted} holds no token"),
-                false => format!("there is no slot {wanted}; there are {all:?}"),
+            let why = match unreadable.into_iter().find(|(slot, _)| slot == wanted) {
+                Some((_, why)) => why,
+                None if all.contains(wanted) => format!("slot {wanted} holds no token"),
+                None => format!("there is no slot {wanted}; there are {all:?}"),
             };
             return Err(SignerError::Backend(why).into());
         }
@@ -223,6 +233,7 @@ impl<T: Cryptoki> Connection<T> {
             [] => "no initialised token is there".to_owned(),
             names => format!("there are {}", names.join(", ")),
         };
+        let there = unreadable.into_iter().fold(there, |there, (_, why)| format!("{there}; {why}"));
         let why = match (found.next(), found.next(), wanted) {
             (Some(token), None, _) => return Ok(token),
             (Some(_), Some(_), TokenSelector::Label(label)) => {

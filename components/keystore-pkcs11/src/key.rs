@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use secure_log::signer::{Algorithm, PublicKey, Signer, SignerError, sign_checked};
 use secure_log::types::{hex, quote};
 use secure_log_pkcs11::{
-    Attribute, AttributeType, Cryptoki, Hash, Mechanism, ObjectClass, ObjectHandle, RsaPkcsPssParams, Rv, Session,
+    Attribute, AttributeType, Cryptoki, Mechanism, ObjectClass, ObjectHandle, RsaPkcsPssParams, Rv, Session,
 };
 use sha2::{Digest as _, Sha256};
 
 use crate::Shared;
-use crate::config::KeySelector;
+use crate::config::{KEY_ID, KEY_LABEL, KeySelector};
 use crate::connection::{Failure, Live, at};
 use crate::public::{self, Form};
 
@@ -19,8 +19,7 @@ use crate::public::{self, Form};
 /// checkpoint begins with an origin, which has a dot in its first part, all else with another line of this project.
 pub const PROBE: &[u8] = b"secure-log/keystore-probe/v1\n";
 
-/// RSASSA-PSS of this project: salt as long as the hash.
-const PSS: RsaPkcsPssParams = RsaPkcsPssParams { hash: Hash::Sha256, s_len: 32 };
+const PSS: RsaPkcsPssParams = RsaPkcsPssParams::SHA256;
 
 /// A private key that stays in its token. Keys of one keystore share its session.
 pub struct Pkcs11Key<T: Cryptoki> {
@@ -108,13 +107,7 @@ impl<T: Cryptoki> Signer for Pkcs11Key<T> {
                 sign(live, found, Mechanism::CkmRsaPkcsPss(PSS), &digest())
             }
         });
-        signature.map_err(|error| match error {
-            SignerError::Backend(why) => SignerError::Backend(format!("key {}: {why}", self.selector)),
-            SignerError::UnsupportedAlgorithm(why) => {
-                SignerError::UnsupportedAlgorithm(format!("key {}: {why}", self.selector))
-            }
-            other => other,
-        })
+        signature.map_err(|error| named(&self.selector, error))
     }
 }
 
@@ -122,6 +115,16 @@ impl<T: Cryptoki> Signer for Pkcs11Key<T> {
 impl<T: Cryptoki> fmt::Debug for Pkcs11Key<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Pkcs11Key({}, {:?})", self.selector, self.public)
+    }
+}
+
+/// The error with the key's name, where it has none.
+fn named(selector: &KeySelector, error: SignerError) -> SignerError {
+    let named = |why| format!("key {selector}: {why}");
+    match error {
+        SignerError::Backend(why) => SignerError::Backend(named(why)),
+        SignerError::UnsupportedAlgorithm(why) => SignerError::UnsupportedAlgorithm(named(why)),
+        other => other,
     }
 }
 
@@ -145,13 +148,8 @@ fn locate<S: Session>(live: &Live<'_, S>, selector: &KeySelector) -> Result<(Fou
             return Err(SignerError::KeyNotFound(why).into());
         }
         objects => {
-            let ids = objects.iter().map(|object| Ok(hex(&id(live, *object)?))).collect::<Result<Vec<_>, Failure>>()?;
-            let why = format!(
-                "token {token} has {} private keys with {selector}, of CKA_ID {}: SECURE_LOG_PKCS11_KEY_ID chooses one",
-                objects.len(),
-                ids.join(", ")
-            );
-            return Err(SignerError::Backend(why).into());
+            let why = format!("token {token} has {} private keys with {selector}", objects.len());
+            return Err(SignerError::Backend(format!("{why}, {}", difference(live, selector, objects)?)).into());
         }
     };
     let [sign, always] = read(live, object, [AttributeType::CkaSign, AttributeType::CkaAlwaysAuthenticate])?;
@@ -159,14 +157,11 @@ fn locate<S: Session>(live: &Live<'_, S>, selector: &KeySelector) -> Result<(Fou
         let why = format!("key {selector} of token {token} may not sign: CKA_SIGN is false");
         return Err(SignerError::AccessDenied(why).into());
     }
-    let named = |failure| match failure {
-        Failure::Keystore(SignerError::Backend(why)) => SignerError::Backend(format!("key {selector}: {why}")).into(),
-        Failure::Keystore(SignerError::UnsupportedAlgorithm(why)) => {
-            SignerError::UnsupportedAlgorithm(format!("key {selector}: {why}")).into()
-        }
+    let of_key = |failure| match failure {
+        Failure::Keystore(error) => named(selector, error).into(),
         other => other,
     };
-    let form = Form::of(live.session, object).map_err(named)?;
+    let form = Form::of(live.session, object).map_err(of_key)?;
     let found = Found {
         session: live.number,
         object,
@@ -174,8 +169,38 @@ fn locate<S: Session>(live: &Live<'_, S>, selector: &KeySelector) -> Result<(Fou
         always_authenticate: always == Some(Attribute::CkaAlwaysAuthenticate(true)),
         hash_here: false,
     };
-    let public = public::read(live, &found, form).map_err(named)?;
+    let public = public::read(live, &found, form).map_err(of_key)?;
     Ok((found, public))
+}
+
+/// How the keys that one selector names can be told apart, and so what helps.
+fn difference<S: Session>(
+    live: &Live<'_, S>,
+    selector: &KeySelector,
+    objects: &[ObjectHandle],
+) -> Result<String, Failure> {
+    let (what, other, chooses) = match selector {
+        KeySelector::Label(_) => ("CKA_ID", AttributeType::CkaId, KEY_ID),
+        KeySelector::Id(_) | KeySelector::Piv(_) => ("CKA_LABEL", AttributeType::CkaLabel, KEY_LABEL),
+    };
+    let mut names = Vec::new();
+    for object in objects {
+        names.push(match read(live, *object, [other])? {
+            [Some(Attribute::CkaId(id))] if !id.is_empty() => hex(&id),
+            [Some(Attribute::CkaLabel(label))] if !label.is_empty() => quote(&label),
+            _ => "none".to_owned(),
+        });
+    }
+    let listed = format!("of {what} {}", names.join(", "));
+    names.sort_unstable();
+    Ok(match names.windows(2).any(|pair| pair[0] == pair[1]) || names.iter().any(|name| name == "none") {
+        false => format!("{listed}: {chooses} chooses one"),
+        true => {
+            format!(
+                "{listed}: not all can be told apart; give one another {what}, or remove it, with the token's own tool"
+            )
+        }
+    })
 }
 
 fn id<S: Session>(live: &Live<'_, S>, object: ObjectHandle) -> Result<Vec<u8>, Failure> {

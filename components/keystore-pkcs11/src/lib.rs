@@ -10,17 +10,18 @@
 //! | `SECURE_LOG_PKCS11_PIV_SLOT` | the key in this slot of a YubiKey: `9a`, `9c`, `9d`, `9e`, `82` to `95`, `f9` |
 //! | `SECURE_LOG_PKCS11_TOKEN_LABEL` | the token with this label |
 //! | `SECURE_LOG_PKCS11_SLOT` | the token in this slot, by its number, in decimal |
-//! | `SECURE_LOG_PKCS11_PIN_FILE` | file with the PIN of the user; line ends after it do not count |
+//! | `SECURE_LOG_PKCS11_PIN_FILE` | file with the PIN of the user, in one line |
 //! | `SECURE_LOG_PKCS11_PIN` | the PIN itself. An environment is less private than a file |
 //! | `SECURE_LOG_PKCS11_PUBLIC_KEY_PEM` | public key (PEM, SPKI) that the key must have |
 //! | `SECURE_LOG_PKCS11_FINAL_TRY` | `1`: the PIN is tried even if the token says that a wrong one locks it |
 //!
 //! At most one variable selects the key, at most one the token, at most one brings the PIN. An empty one counts as absent.
 //!
-//! - **Key.** With a selector there is one key. Its identities are the selector's value as it was written and
+//! - **Key.** With a selector there is one key. Its identities are the selector's value (hexadecimal in either case) and
 //!   [`IDENTITY`] (`pkcs11`); any other names no key. Without one the identity that is asked for is the CKA_LABEL.
 //! - **Token.** With neither there must be exactly one token that is initialised.
 //! - **PIN.** With neither only a token that asks by itself (`CKF_PROTECTED_AUTHENTICATION_PATH`) or needs no login will do.
+//!   A PIN has 1 to 255 bytes; line ends after it do not count, one inside it, or a NUL, is refused before the token sees it.
 //!   A PIN that was refused is remembered and not tried again in the life of the keystore, so that no loop locks a
 //!   token; one that is locked, or has its last try left, is not tried at all. A file is read when a login is due and wiped
 //!   after it. A PIN in the environment is kept as long as the keystore, then wiped; the environment itself cannot be.

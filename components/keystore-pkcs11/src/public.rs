@@ -4,28 +4,25 @@ use p256::pkcs8::EncodePublicKey as _;
 use rsa::pkcs1;
 use secure_log::signer::{Algorithm, PublicKey, SignerError};
 use secure_log::types::hex;
-use secure_log_pkcs11::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle, Session};
+use secure_log_pkcs11::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle, Session, curve};
 use x509_cert::Certificate;
 use x509_cert::der::asn1::{BitStringRef, OctetStringRef, UintRef};
 use x509_cert::der::{Decode as _, Encode as _};
 use x509_cert::spki::SubjectPublicKeyInfoRef;
 
+use crate::config::PUBLIC_KEY_PEM;
 use crate::connection::{Failure, Live, at};
 use crate::key::{Found, read as attributes};
 
 /// Objects of one CKA_ID that are looked at: a key has few.
 const MAX_OBJECTS: u32 = 16;
 
-/// CKA_EC_PARAMS of P-256: its object identifier (RFC 5480), or its name.
-const P256: [&[u8]; 2] = [b"\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07", b"\x13\x09secp256r1"];
-/// CKA_EC_PARAMS of Ed25519: 1.3.101.112 (RFC 8410), the names of PKCS #11 3.1 section 6.3.5 and of older tokens, and
+/// CKA_EC_PARAMS of P-256: its object identifier, or its name.
+const P256: [&[u8]; 2] = [curve::P256, b"\x13\x09secp256r1"];
+/// CKA_EC_PARAMS of Ed25519: its object identifier, the names of PKCS #11 3.1 section 6.3.5 and of older tokens, and
 /// the object identifier that was in use before.
-const ED25519: [&[u8]; 4] = [
-    b"\x06\x03\x2b\x65\x70",
-    b"\x13\x0cedwards25519",
-    b"\x13\x07Ed25519",
-    b"\x06\x09\x2b\x06\x01\x04\x01\xda\x47\x0f\x01",
-];
+const ED25519: [&[u8]; 4] =
+    [curve::ED25519, b"\x13\x0cedwards25519", b"\x13\x07Ed25519", b"\x06\x09\x2b\x06\x01\x04\x01\xda\x47\x0f\x01"];
 
 /// What the private key says of itself.
 pub(crate) struct Form {
@@ -62,7 +59,7 @@ impl Form {
 /// Reads the public key from the first of the places in `lib` that has one, and compares it with the pinned one.
 pub(crate) fn read<S: Session>(live: &Live<'_, S>, key: &Found, form: Form) -> Result<PublicKey, Failure> {
     let pinned = live.config.public_key.as_ref();
-    let told = match from_public_key(live, key, &form)? {
+    let told = match from_public_key(live, key, &form, pinned)? {
         Some(told) => Some(told),
         None => match from_private_key(live, key.object, &form)? {
             Some(told) => Some(told),
@@ -77,9 +74,11 @@ pub(crate) fn read<S: Session>(live: &Live<'_, S>, key: &Found, form: Form) -> R
         (Some(told), _) => told,
         (None, Some(pinned)) => pinned.clone(),
         (None, None) => {
-            let why = "the token tells no public key: neither a public-key object nor a certificate has its CKA_ID; \
-                       SECURE_LOG_PKCS11_PUBLIC_KEY_PEM can";
-            return Err(SignerError::Backend(why.into()).into());
+            let why = format!(
+                "the token tells no public key: neither a public-key object nor a certificate has its CKA_ID; \
+                 {PUBLIC_KEY_PEM} can"
+            );
+            return Err(SignerError::Backend(why).into());
         }
     };
     match public.algorithm() == form.algorithm {
@@ -96,8 +95,14 @@ fn refuse(error: impl std::fmt::Display) -> Failure {
     SignerError::UnsupportedAlgorithm(error.to_string()).into()
 }
 
-fn from_public_key<S: Session>(live: &Live<'_, S>, key: &Found, form: &Form) -> Result<Option<PublicKey>, Failure> {
-    let mut found: Option<PublicKey> = None;
+/// Where several objects have the CKA_ID and differ, the pinned one is meant; the probe shows whether it is right.
+fn from_public_key<S: Session>(
+    live: &Live<'_, S>,
+    key: &Found,
+    form: &Form,
+    pinned: Option<&PublicKey>,
+) -> Result<Option<PublicKey>, Failure> {
+    let mut all: Vec<PublicKey> = Vec::new();
     for object in with_id(live, ObjectClass::CkoPublicKey, &key.id)? {
         let public = match form.algorithm {
             Algorithm::RsaPssSha256 => rsa(live, object)?,
@@ -106,16 +111,20 @@ fn from_public_key<S: Session>(live: &Live<'_, S>, key: &Found, form: &Form) -> 
                 _ => None,
             },
         };
-        match (&found, public) {
-            (Some(one), Some(other)) if *one != other => {
-                let why = "two public-key objects have its CKA_ID, and their keys differ";
-                return Err(SignerError::Backend(why.into()).into());
-            }
-            (_, Some(public)) => found = Some(public),
-            _ => {}
+        all.extend(public.filter(|public| !all.contains(public)));
+    }
+    match (all.as_slice(), pinned) {
+        ([], _) => Ok(None),
+        (all, Some(pinned)) if all.contains(pinned) => Ok(Some(pinned.clone())),
+        ([one], _) => Ok(Some(one.clone())),
+        (all, _) => {
+            let why = format!(
+                "{} public-key objects have its CKA_ID, and their keys differ: {PUBLIC_KEY_PEM} says which is its own",
+                all.len()
+            );
+            Err(SignerError::Backend(why).into())
         }
     }
-    Ok(found)
 }
 
 fn from_private_key<S: Session>(

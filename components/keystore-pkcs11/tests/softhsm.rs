@@ -120,6 +120,57 @@ fn what_is_wrong_with_key_or_token_is_named() {
 }
 
 #[test]
+fn a_token_that_can_not_be_read_is_named_by_its_slot() {
+    with_token(|desk| {
+        let slot = {
+            let mut token = secure_log_token_native::NativeToken::load(&module()).unwrap();
+            token.initialize().unwrap();
+            token.get_slot_list(true).unwrap()[0]
+        };
+        for (token, begin) in [
+            (TokenSelector::Only, "backend: no initialised token is there; the token in slot "),
+            (TokenSelector::Label("x".into()), "backend: no token is labelled \"x\"; no initialised token is there; "),
+            (TokenSelector::Slot(slot), &format!("backend: the token in slot {slot}, \"SoftHSM slot ID 0x")),
+        ] {
+            let (mut keystore, watch) = desk.watched(Config { token, ..config() });
+            watch.unreadable.set(true);
+            let error = refusal(&mut keystore, "ed").to_string();
+            assert!(error.starts_with(begin) && error.contains("\"SoftHSM slot ID 0x"), "{error}");
+            assert!(error.ends_with("can not be read: CKR_TOKEN_NOT_RECOGNIZED"), "{error}");
+        }
+    });
+}
+
+#[test]
+fn of_several_keys_it_is_said_what_tells_them_apart_and_that_works() {
+    with_token(|desk| {
+        desk.keygen("EC:prime256v1", "one", "0a");
+        let mut keystore = desk.keystore(by_id(0x0a));
+        let public = PublicKey::of_signer(&keystore.get_key("0a").unwrap()).unwrap();
+        drop(keystore);
+        desk.keygen("EC:prime256v1", "Müller", "0a");
+        let error = refusal(&mut desk.keystore(by_id(0x0a)), "0a").to_string();
+        assert!(
+            error.contains("has 2 private keys with CKA_ID 0a, of CKA_LABEL ") && error.contains("\"Müller\""),
+            "{error}"
+        );
+        assert!(error.ends_with(": SECURE_LOG_PKCS11_KEY_LABEL chooses one"), "{error}");
+        let labelled = Config { key: Some(KeySelector::Label("one".into())), ..config() };
+        let error = refusal(&mut desk.keystore(labelled.clone()), "one").to_string();
+        assert!(error.contains("2 public-key objects have its CKA_ID") && error.contains("PUBLIC_KEY_PEM"), "{error}");
+        assert!(desk.keystore(Config { public_key: Some(public), ..labelled }).get_key("one").is_ok());
+
+        for _ in 0..2 {
+            desk.keygen("EC:prime256v1", "same", "0b");
+        }
+        for config in [by_id(0x0b), Config { key: Some(KeySelector::Label("same".into())), ..config() }] {
+            let error = refusal(&mut desk.keystore(config), "pkcs11").to_string();
+            assert!(error.contains("not all can be told apart; give one another"), "{error}");
+        }
+    });
+}
+
+#[test]
 fn a_public_key_that_is_not_the_private_keys_is_found_by_the_probe_and_by_the_pin() {
     with_token(|desk| {
         three_keys(desk);

@@ -509,24 +509,34 @@ impl Detail {
     }
 }
 
-/// Quotes text from outside for an error: control and non-ASCII characters escaped, at most 64 characters.
+/// Quotes text from outside for an error, at most 64 characters. Letters of every script stay as they are; what is not
+/// seen, or changes how the rest is seen (control characters, directions, blanks but the space), is escaped.
 pub fn quote(text: &str) -> String {
-    let mut quoted = String::from("\"");
-    for (count, c) in text.chars().enumerate() {
-        if count == 64 {
-            quoted.push('…');
-            break;
-        }
-        quoted.extend(c.escape_default());
-    }
-    quoted.push('"');
-    quoted
+    let mut rest = text.chars();
+    let shown: String = rest.by_ref().take(64).collect();
+    let more = if rest.next().is_some() { "…" } else { "" };
+    format!("\"{}{more}\"", shown.escape_debug())
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn people_can_read_what_is_quoted_and_nothing_in_it_is_hidden() {
+        for (text, quoted) in [
+            ("Müller", r#""Müller""#),
+            ("u\u{308}ber 日本語", "\"u\u{308}ber 日本語\""),
+            ("a\"b\\c", r#""a\"b\\c""#),
+            ("\u{1b}[2J\r\n\0", r#""\u{1b}[2J\r\n\0""#),
+            ("a\u{202e}b\u{200b}c\u{a0}\u{feff}\u{2028}", r#""a\u{202e}b\u{200b}c\u{a0}\u{feff}\u{2028}""#),
+        ] {
+            assert_eq!(quote(text), quoted);
+        }
+        assert_eq!(quote(&"ä".repeat(64)), format!("\"{}\"", "ä".repeat(64)));
+        assert_eq!(quote(&"ä".repeat(65)), format!("\"{}…\"", "ä".repeat(64)));
+    }
 
     #[test]
     fn stream_ids_that_could_be_paths_or_lies_are_refused() {

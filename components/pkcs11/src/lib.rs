@@ -5,12 +5,13 @@
 //! graph, through the host, or over a native module; whoever carries it through a WIT binding converts with
 //! [`wit_conversions!`].
 //!
-//! A PIN is lent for the call and kept by nobody here.
+//! A PIN is lent for the call and kept by nobody here; [`pin`] says what one is.
 
 #![forbid(unsafe_code)]
 // The names are those of the standard, as are those of the WIT.
 #![allow(clippy::enum_variant_names)]
 
+pub mod pin;
 mod table;
 mod wit;
 
@@ -101,6 +102,7 @@ table!(certificate_type => [codes] /** CKC_, the certificates used here. */ Cert
 table!(attribute_type => [codes] /** CKA_, the attributes used here. */ AttributeType);
 table!(user_type => [codes] /** CKU_. `CkuContextSpecific`: for one operation with a key that has
 CKA_ALWAYS_AUTHENTICATE, after `sign_init`. */ UserType);
+table!(key_pair_mechanism => [codes] /** CKM_ for generating key pairs. */ KeyPairMechanism);
 
 /// CK_RV of anything but success (`CKR_OK`), section 5.1 and `pkcs11t.h`.
 macro_rules! rv {
@@ -208,6 +210,18 @@ pub enum Mechanism {
     CkmSha256RsaPkcsPss(RsaPkcsPssParams),
 }
 
+impl Mechanism {
+    /// Its number in `pkcs11t.h`.
+    pub const fn number(self) -> u64 {
+        match self {
+            Mechanism::CkmEddsa => 0x1057,
+            Mechanism::CkmEcdsa => 0x1041,
+            Mechanism::CkmRsaPkcsPss(_) => 0xd,
+            Mechanism::CkmSha256RsaPkcsPss(_) => 0x43,
+        }
+    }
+}
+
 /// The name in the standard.
 impl fmt::Display for Mechanism {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -220,6 +234,14 @@ impl fmt::Display for Mechanism {
     }
 }
 
+/// CKA_EC_PARAMS of the curves used here: DER of their object identifiers.
+pub mod curve {
+    /// RFC 5480, section 2.1.1.1.
+    pub const P256: &[u8] = b"\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07";
+    /// RFC 8410, section 3.
+    pub const ED25519: &[u8] = b"\x06\x03\x2b\x65\x70";
+}
+
 /// CK_RSA_PKCS_PSS_PARAMS with one hash for both, as everyone uses it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RsaPkcsPssParams {
@@ -227,6 +249,11 @@ pub struct RsaPkcsPssParams {
     pub hash: Hash,
     /// Salt, in bytes.
     pub s_len: u32,
+}
+
+impl RsaPkcsPssParams {
+    /// SHA-256, and a salt as long as it: what a log's signatures have.
+    pub const SHA256: RsaPkcsPssParams = RsaPkcsPssParams { hash: Hash::Sha256, s_len: 32 };
 }
 
 /// The hash of PSS and of its mask generation function.
@@ -305,6 +332,32 @@ mod tests {
         for kind in AttributeType::ALL {
             assert_eq!(AttributeType::from_number(kind.number()), Some(*kind), "two attributes of one number");
         }
+    }
+
+    #[test]
+    fn numbers_and_names_lead_to_each_other() {
+        for number in 0..0x1100 {
+            assert!(AttributeType::from_number(number).is_none_or(|name| name.number() == number));
+            assert!(KeyType::from_number(number).is_none_or(|name| name.number() == number));
+            assert!(ObjectClass::from_number(number).is_none_or(|name| name.number() == number));
+            assert!(KeyPairMechanism::from_number(number).is_none_or(|name| name.number() == number));
+        }
+        assert_eq!((0..0x1100).filter(|number| AttributeType::from_number(*number).is_some()).count(), 31);
+    }
+
+    #[test]
+    fn a_code_without_a_name_keeps_its_number() {
+        assert!(matches!(Rv::from_number(0x0a0), Rv::CkrPinIncorrect));
+        assert!(matches!(Rv::from_number(0x7777), Rv::Other(0x7777)));
+    }
+
+    #[test]
+    fn flags_are_read_by_their_bits() {
+        let mut both = SlotFlags::CKF_TOKEN_PRESENT;
+        both |= SlotFlags::CKF_HW_SLOT;
+        assert_eq!(SlotFlags::from_number(0x5), both);
+        assert_eq!(TokenFlags::from_number(0x4_0000), TokenFlags::CKF_USER_PIN_LOCKED);
+        assert_eq!(TokenFlags::from_number(0), TokenFlags::default());
     }
 
     #[test]

@@ -4,8 +4,8 @@
 //! directions of a binding ([`wit_conversions!`](crate::wit_conversions)) all come from here.
 
 /// `table!(rv => [some_macro] some tokens)` is `some_macro! { some tokens { CkrCancel = 0x1 "CKR_CANCEL" .. } }`. Tables:
-/// `rv`, `attribute_type`, `object_class`, `key_type`, `certificate_type`, `user_type`; `slot_flags` and `token_flags`
-/// (`CKF_RNG = 0x1`); `attribute` (`CkaLabel(String)`).
+/// `rv`, `attribute_type`, `object_class`, `key_type`, `certificate_type`, `user_type`, `key_pair_mechanism`; `slot_flags`
+/// and `token_flags` (`CKF_RNG = 0x1`); `attribute` (`CkaLabel(String)`).
 #[macro_export]
 macro_rules! table {
     // CK_RV.
@@ -131,6 +131,12 @@ macro_rules! table {
         CkuSo = 0x0 "CKU_SO"
         CkuUser = 0x1 "CKU_USER"
         CkuContextSpecific = 0x2 "CKU_CONTEXT_SPECIFIC"
+    } } };
+    // CK_MECHANISM_TYPE, for key pairs.
+    (key_pair_mechanism => [$($to:tt)*] $($with:tt)*) => { $($to)*! { $($with)* {
+        CkmEcEdwardsKeyPairGen = 0x1055 "CKM_EC_EDWARDS_KEY_PAIR_GEN"
+        CkmEcKeyPairGen = 0x1040 "CKM_EC_KEY_PAIR_GEN"
+        CkmRsaPkcsKeyPairGen = 0x0 "CKM_RSA_PKCS_KEY_PAIR_GEN"
     } } };
     // CK_FLAGS of CK_SLOT_INFO.
     (slot_flags => [$($to:tt)*] $($with:tt)*) => { $($to)*! { $($with)* {

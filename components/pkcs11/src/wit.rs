@@ -2,9 +2,16 @@
 
 /// `wit_conversions!(path::to::cryptoki)`: `From` in both directions between the types of this crate and those that
 /// `wit_bindgen::generate!` or `wasmtime::component::bindgen!` made of the interface; to be used in the crate that generated
-/// them. Nothing can fail: both sides have the same cases.
+/// them. Nothing can fail: both sides have the same cases. `wit_conversions!(provisioning path::to::provisioning)` does
+/// the same for that interface.
 #[macro_export]
 macro_rules! wit_conversions {
+    (provisioning $($wit:ident)::+) => {
+        const _: () = {
+            use $($wit)::+ as wit;
+            $crate::table!(key_pair_mechanism => [$crate::wit_conversions] @codes KeyPairMechanism);
+        };
+    };
     ($($wit:ident)::+) => {
         const _: () = {
             use $($wit)::+ as wit;

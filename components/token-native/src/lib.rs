@@ -236,6 +236,26 @@ impl Session for NativeSession {
     }
 }
 
+/// A native SoftHSM to compare with: the module that `SECURE_LOG_PKCS11_MODULE` names, else where Debian and Fedora put it.
+///
+/// # Errors
+/// There is none; says what to install.
+pub fn softhsm() -> Result<PathBuf, LoadError> {
+    if let Some(path) = std::env::var_os("SECURE_LOG_PKCS11_MODULE") {
+        return Ok(path.into());
+    }
+    let folders = [
+        "lib/softhsm",
+        "lib/x86_64-linux-gnu/softhsm",
+        "lib/aarch64-linux-gnu/softhsm",
+        "lib64/softhsm",
+        "lib64/pkcs11",
+    ];
+    let places = folders.map(|folder| Path::new("/usr").join(folder).join("libsofthsm2.so"));
+    let why = "no native SoftHSM: apt-get install softhsm2, or name its module in SECURE_LOG_PKCS11_MODULE";
+    places.into_iter().find(|path| path.is_file()).ok_or_else(|| LoadError(why.to_owned()))
+}
+
 /// No invariant is broken in the middle of what these locks guard.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

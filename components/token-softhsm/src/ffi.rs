@@ -8,12 +8,16 @@
 use std::ffi::c_void;
 use std::ptr::{null, null_mut};
 
-use zeroize::Zeroizing;
+use secure_log_pkcs11::Rv;
 
-use crate::numbers::{self, Ulong};
+use crate::values::{CAttribute, MAX_VALUE, Ulong};
 
-/// The longest attribute that is read, in bytes.
-pub const MAX_VALUE: usize = 1 << 16;
+/// `CKF_RW_SESSION`.
+const RW_SESSION: Ulong = 0x2;
+/// `CKF_SERIAL_SESSION`.
+const SERIAL_SESSION: Ulong = 0x4;
+/// `CK_UNAVAILABLE_INFORMATION`.
+const UNAVAILABLE: Ulong = Ulong::MAX;
 /// The longest signature, in bytes: RSA with 16384 bits.
 const MAX_SIGNATURE: usize = 2048;
 /// Handles asked for at once.
@@ -86,16 +90,16 @@ struct RawMechanism {
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct PssParams {
-    pub hash: Ulong,
-    pub mgf: Ulong,
-    pub salt: Ulong,
+    hash: Ulong,
+    mgf: Ulong,
+    salt: Ulong,
 }
 
-/// An attribute as C has it.
-pub struct Attribute {
-    pub number: Ulong,
-    /// Key material among them, so wiped.
-    pub value: Zeroizing<Vec<u8>>,
+impl PssParams {
+    /// `CKM_SHA256` and `CKG_MGF1_SHA256`, with a salt of so many bytes.
+    pub fn sha256(salt: Ulong) -> PssParams {
+        PssParams { hash: 0x250, mgf: 2, salt }
+    }
 }
 
 unsafe extern "C" {
@@ -139,9 +143,9 @@ unsafe extern "C" {
     fn C_DestroyObject(session: Ulong, object: Ulong) -> Ulong;
 }
 
-/// CK_RV as a result.
-fn done(rv: Ulong) -> Result<(), Ulong> {
-    if rv == numbers::OK { Ok(()) } else { Err(rv) }
+/// CK_RV as a result; `CKR_OK` is 0.
+fn done(rv: Ulong) -> Result<(), Rv> {
+    if rv == 0 { Ok(()) } else { Err(Rv::from_number(rv.into())) }
 }
 
 /// Lengths of slices: memory has 32 bits, so each fits.
@@ -150,7 +154,7 @@ fn length<T>(slice: &[T]) -> Ulong {
 }
 
 /// A template that borrows its values; C reads them and never writes through these pointers.
-fn raw(template: &[Attribute]) -> Vec<RawAttribute> {
+fn raw(template: &[CAttribute]) -> Vec<RawAttribute> {
     template
         .iter()
         .map(|attribute| RawAttribute {
@@ -161,24 +165,24 @@ fn raw(template: &[Attribute]) -> Vec<RawAttribute> {
         .collect()
 }
 
-pub fn initialize() -> Result<(), Ulong> {
+pub fn initialize() -> Result<(), Rv> {
     // SAFETY: no arguments: one thread, no callbacks.
     done(unsafe { C_Initialize(null_mut()) })
 }
 
-pub fn finalize() -> Result<(), Ulong> {
+pub fn finalize() -> Result<(), Rv> {
     // SAFETY: the argument must be null.
     done(unsafe { C_Finalize(null_mut()) })
 }
 
-pub fn info() -> Result<Info, Ulong> {
+pub fn info() -> Result<Info, Rv> {
     let mut info = Info::default();
     // SAFETY: points to a CK_INFO that lives through the call.
     done(unsafe { C_GetInfo(&raw mut info) })?;
     Ok(info)
 }
 
-pub fn slots(present: bool) -> Result<Vec<Ulong>, Ulong> {
+pub fn slots(present: bool) -> Result<Vec<Ulong>, Rv> {
     let mut count = 0;
     // SAFETY: without a list only the count is written.
     done(unsafe { C_GetSlotList(u8::from(present), null_mut(), &raw mut count) })?;
@@ -189,7 +193,7 @@ pub fn slots(present: bool) -> Result<Vec<Ulong>, Ulong> {
     Ok(slots)
 }
 
-pub fn slot_info(slot: Ulong) -> Result<SlotInfo, Ulong> {
+pub fn slot_info(slot: Ulong) -> Result<SlotInfo, Rv> {
     let none = Version::default();
     let mut info = SlotInfo { description: [0; 64], manufacturer: [0; 32], flags: 0, hardware: none, firmware: none };
     // SAFETY: points to a CK_SLOT_INFO that lives through the call.
@@ -197,37 +201,38 @@ pub fn slot_info(slot: Ulong) -> Result<SlotInfo, Ulong> {
     Ok(info)
 }
 
-pub fn token_info(slot: Ulong) -> Result<TokenInfo, Ulong> {
+pub fn token_info(slot: Ulong) -> Result<TokenInfo, Rv> {
     let mut info = TokenInfo::default();
     // SAFETY: points to a CK_TOKEN_INFO that lives through the call.
     done(unsafe { C_GetTokenInfo(slot, &raw mut info) })?;
     Ok(info)
 }
 
-pub fn open_session(slot: Ulong, flags: Ulong) -> Result<Ulong, Ulong> {
+pub fn open_session(slot: Ulong, read_write: bool) -> Result<Ulong, Rv> {
+    let flags = if read_write { SERIAL_SESSION | RW_SESSION } else { SERIAL_SESSION };
     let mut session = 0;
     // SAFETY: no callback; the handle lives through the call.
     done(unsafe { C_OpenSession(slot, flags, null_mut(), null(), &raw mut session) })?;
     Ok(session)
 }
 
-pub fn close_session(session: Ulong) -> Result<(), Ulong> {
+pub fn close_session(session: Ulong) -> Result<(), Rv> {
     // SAFETY: handles are looked up, any number is allowed. So it is below.
     done(unsafe { C_CloseSession(session) })
 }
 
-pub fn login(session: Ulong, user: Ulong, pin: Option<&[u8]>) -> Result<(), Ulong> {
+pub fn login(session: Ulong, user: Ulong, pin: Option<&[u8]>) -> Result<(), Rv> {
     let (pointer, count) = pin.map_or((null(), 0), |pin| (pin.as_ptr(), length(pin)));
     // SAFETY: as many bytes are readable, or there is no pointer, which SoftHSM answers with CKR_ARGUMENTS_BAD.
     done(unsafe { C_Login(session, user, pointer, count) })
 }
 
-pub fn logout(session: Ulong) -> Result<(), Ulong> {
+pub fn logout(session: Ulong) -> Result<(), Rv> {
     // SAFETY: see close_session.
     done(unsafe { C_Logout(session) })
 }
 
-pub fn find(session: Ulong, template: &[Attribute], limit: usize) -> Result<Vec<Ulong>, Ulong> {
+pub fn find(session: Ulong, template: &[CAttribute], limit: usize) -> Result<Vec<Ulong>, Rv> {
     let mut attributes = raw(template);
     // SAFETY: as many attributes, each with a readable value of its length.
     done(unsafe { C_FindObjectsInit(session, attributes.as_mut_ptr(), length(&attributes)) })?;
@@ -251,19 +256,19 @@ pub fn find(session: Ulong, template: &[Attribute], limit: usize) -> Result<Vec<
 }
 
 /// The value of one attribute; none for what the object does not have or the token does not tell.
-pub fn attribute(session: Ulong, object: Ulong, number: Ulong) -> Result<Option<Vec<u8>>, Ulong> {
+pub fn attribute(session: Ulong, object: Ulong, number: Ulong) -> Result<Option<Vec<u8>>, Rv> {
     let mut attribute = RawAttribute { number, value: null_mut(), length: 0 };
     // SAFETY: one attribute; without a value only its length is written.
     let asked = done(unsafe { C_GetAttributeValue(session, object, &raw mut attribute, 1) });
     match asked {
-        Err(numbers::ATTRIBUTE_SENSITIVE | numbers::ATTRIBUTE_TYPE_INVALID) => return Ok(None),
+        Err(Rv::CkrAttributeSensitive | Rv::CkrAttributeTypeInvalid) => return Ok(None),
         other => other?,
     }
-    if attribute.length == numbers::UNAVAILABLE {
+    if attribute.length == UNAVAILABLE {
         return Ok(None);
     }
     if attribute.length as usize > MAX_VALUE {
-        return Err(numbers::HOST_MEMORY);
+        return Err(Rv::CkrHostMemory);
     }
     let mut value = vec![0u8; attribute.length as usize];
     attribute.value = value.as_mut_ptr().cast();
@@ -273,14 +278,14 @@ pub fn attribute(session: Ulong, object: Ulong, number: Ulong) -> Result<Option<
     Ok(Some(value))
 }
 
-pub fn sign_init(session: Ulong, mechanism: Ulong, parameter: Option<PssParams>, key: Ulong) -> Result<(), Ulong> {
+pub fn sign_init(session: Ulong, mechanism: Ulong, parameter: Option<PssParams>, key: Ulong) -> Result<(), Rv> {
     let (pointer, count) = parameter.as_ref().map_or((null(), 0), |p| (&raw const *p, size_of::<PssParams>() as Ulong));
     let mechanism = RawMechanism { number: mechanism, parameter: pointer.cast(), length: count };
     // SAFETY: mechanism and parameter live through the call; SoftHSM copies the parameter.
     done(unsafe { C_SignInit(session, &raw const mechanism, key) })
 }
 
-pub fn sign(session: Ulong, data: &[u8]) -> Result<Vec<u8>, Ulong> {
+pub fn sign(session: Ulong, data: &[u8]) -> Result<Vec<u8>, Rv> {
     let mut signature = vec![0u8; MAX_SIGNATURE];
     let mut count = length(&signature);
     // SAFETY: `data` is readable and `signature` writable for their lengths; C answers CKR_BUFFER_TOO_SMALL for more.
@@ -289,17 +294,17 @@ pub fn sign(session: Ulong, data: &[u8]) -> Result<Vec<u8>, Ulong> {
     Ok(signature)
 }
 
-pub fn init_token(slot: Ulong, pin: &[u8], label: &[u8; 32]) -> Result<(), Ulong> {
+pub fn init_token(slot: Ulong, pin: &[u8], label: &[u8; 32]) -> Result<(), Rv> {
     // SAFETY: as many bytes are readable; a label has 32.
     done(unsafe { C_InitToken(slot, pin.as_ptr(), length(pin), label.as_ptr()) })
 }
 
-pub fn init_pin(session: Ulong, pin: &[u8]) -> Result<(), Ulong> {
+pub fn init_pin(session: Ulong, pin: &[u8]) -> Result<(), Rv> {
     // SAFETY: as many bytes are readable.
     done(unsafe { C_InitPIN(session, pin.as_ptr(), length(pin)) })
 }
 
-pub fn set_pin(session: Ulong, old: &[u8], new: &[u8]) -> Result<(), Ulong> {
+pub fn set_pin(session: Ulong, old: &[u8], new: &[u8]) -> Result<(), Rv> {
     // SAFETY: as many bytes are readable.
     done(unsafe { C_SetPIN(session, old.as_ptr(), length(old), new.as_ptr(), length(new)) })
 }
@@ -307,9 +312,9 @@ pub fn set_pin(session: Ulong, old: &[u8], new: &[u8]) -> Result<(), Ulong> {
 pub fn generate(
     session: Ulong,
     mechanism: Ulong,
-    public: &[Attribute],
-    private: &[Attribute],
-) -> Result<(Ulong, Ulong), Ulong> {
+    public: &[CAttribute],
+    private: &[CAttribute],
+) -> Result<(Ulong, Ulong), Rv> {
     let mechanism = RawMechanism { number: mechanism, parameter: null(), length: 0 };
     let (mut public, mut private) = (raw(public), raw(private));
     let mut handles = (0, 0);
@@ -329,7 +334,7 @@ pub fn generate(
     Ok(handles)
 }
 
-pub fn create(session: Ulong, template: &[Attribute]) -> Result<Ulong, Ulong> {
+pub fn create(session: Ulong, template: &[CAttribute]) -> Result<Ulong, Rv> {
     let mut attributes = raw(template);
     let mut object = 0;
     // SAFETY: as many attributes, each with a readable value of its length.
@@ -337,7 +342,7 @@ pub fn create(session: Ulong, template: &[Attribute]) -> Result<Ulong, Ulong> {
     Ok(object)
 }
 
-pub fn destroy(session: Ulong, object: Ulong) -> Result<(), Ulong> {
+pub fn destroy(session: Ulong, object: Ulong) -> Result<(), Rv> {
     // SAFETY: see close_session.
     done(unsafe { C_DestroyObject(session, object) })
 }

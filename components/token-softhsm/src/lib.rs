@@ -21,16 +21,14 @@
 //!
 //! One instance per token directory: WASI has no file locks.
 
-pub mod numbers;
 pub mod scan;
+pub mod values;
 
 // What SoftHSM is linked to: natively there is none.
 #[cfg(target_arch = "wasm32")]
 mod ffi;
 #[cfg(target_arch = "wasm32")]
 mod token;
-#[cfg(target_arch = "wasm32")]
-mod values;
 
 #[doc(hidden)]
 #[allow(missing_docs)]

@@ -23,6 +23,8 @@ use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use secure_log_pkcs11::{AttributeType, ObjectClass};
+
 /// The longest object file, in bytes. A certificate chain of 100 KiB fits ten times.
 const MAX_FILE: u64 = 1 << 20;
 /// Names looked at in one folder.
@@ -35,11 +37,15 @@ const OF_A_TOKEN: [(u64, &str); 4] =
     [(SOFTHSM + 1, "label"), (SOFTHSM + 2, "serial number"), (SOFTHSM + 3, "flags"), (SOFTHSM + 4, "SO PIN")];
 const SERIAL: u64 = SOFTHSM + 2;
 
-/// `CKA_CLASS`, the first attribute of every object.
-const CLASS: u64 = 0;
+/// The first attribute of every object.
+const CLASS: u64 = AttributeType::CkaClass.number();
 /// Class and the last attribute that SoftHSM writes for it: certificates end with `CKA_DESTROYABLE`, keys with
 /// `CKA_ALLOWED_MECHANISMS`.
-const LAST: [(u64, u64); 3] = [(1, 0x172), (2, 0x4000_0600), (3, 0x4000_0600)];
+const LAST: [(ObjectClass, u64); 3] = [
+    (ObjectClass::CkoCertificate, 0x172),
+    (ObjectClass::CkoPublicKey, 0x4000_0600),
+    (ObjectClass::CkoPrivateKey, 0x4000_0600),
+];
 
 /// A file that is not what it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -254,7 +260,7 @@ impl<'a> Object<'a> {
             return Ok(false);
         }
         let class = self.class.ok_or("has no class")?;
-        match LAST.iter().find(|(of, _)| *of == class) {
+        match LAST.iter().find(|(of, _)| of.number() == class) {
             Some((_, last)) if !self.types.contains(last) => Err("is cut after an attribute".to_owned()),
             _ => Ok(true),
         }

@@ -3,25 +3,26 @@
 use std::cell::RefCell;
 use std::path::PathBuf;
 
+use secure_log_pkcs11::pin::MAX_PIN;
+use secure_log_pkcs11::{
+    AttributeType, Hash, Info, KeyPairMechanism, Mechanism, ObjectHandle, Rv, SlotFlags, SlotId, SlotInfo, TokenFlags,
+    TokenInfo, UserType, Version,
+};
 use zeroize::Zeroizing;
 
 use crate::ffi;
-use crate::numbers::{self, Ulong};
 use crate::scan::{self, Found};
-use crate::values::{self, MAX_ATTRIBUTES, decode, text, version};
+use crate::values::{self, CAttribute, MAX_ATTRIBUTES, Ulong, decode, text, ulong};
 use crate::wit::exports::keys::pkcs11::{cryptoki, provisioning};
-use cryptoki::{
-    Attribute, AttributeType, Info, Mechanism, ObjectHandle, RsaPkcsPssParams, Rv, SlotId, SlotInfo, TokenFlags,
-    TokenInfo, UserType,
-};
+
+secure_log_pkcs11::wit_conversions!(crate::wit::exports::keys::pkcs11::cryptoki);
+secure_log_pkcs11::wit_conversions!(provisioning crate::wit::exports::keys::pkcs11::provisioning);
 
 const DIRECTORY: &str = "SECURE_LOG_TOKEN_DIR";
 /// Slots of tokens that can not be read: above every slot of SoftHSM, which uses 31 bits.
 const UNREADABLE: u64 = 1 << 32;
 /// What is signed in one call, in bytes: a log signs checkpoints of some hundred.
 const MAX_DATA: usize = 1 << 20;
-/// As in `softhsm/config.h`, in bytes.
-const MAX_PIN: usize = 255;
 /// Objects found in one call.
 const MAX_FOUND: u32 = 10_000;
 
@@ -50,10 +51,6 @@ fn directory() -> Result<PathBuf, Rv> {
     })
 }
 
-fn named<T>(result: Result<T, Ulong>) -> Result<T, Rv> {
-    result.map_err(numbers::rv)
-}
-
 /// The number of a slot that holds no unreadable token.
 fn readable(slot: SlotId) -> Result<Ulong, Rv> {
     if let Some(at) = unreadable(slot) {
@@ -77,7 +74,9 @@ fn unreadable(slot: SlotId) -> Option<usize> {
 /// Whether a slot of SoftHSM has a token whose file is whole, or none: SoftHSM takes some torn files for whole ones.
 fn trusted(slot: Ulong) -> bool {
     match ffi::token_info(slot) {
-        Ok(info) if info.flags & numbers::TOKEN_INITIALIZED != 0 => folder(slot).is_some(),
+        Ok(info) if TokenFlags::from_number(info.flags.into()).contains(TokenFlags::CKF_TOKEN_INITIALIZED) => {
+            folder(slot).is_some()
+        }
         // What is wrong with the slot itself is said by the function that was asked for.
         _ => true,
     }
@@ -117,7 +116,7 @@ pub struct Session {
 impl Session {
     /// A token that states this lock keeps it.
     fn not_locked(&self, lock: TokenFlags) -> Result<(), Rv> {
-        match numbers::token_flags(named(ffi::token_info(self.slot))?.flags).contains(lock) {
+        match TokenFlags::from_number(ffi::token_info(self.slot)?.flags.into()).contains(lock) {
             true => Err(Rv::CkrPinLocked),
             false => Ok(()),
         }
@@ -145,9 +144,9 @@ struct Component;
 impl cryptoki::Guest for Component {
     type Session = Session;
 
-    fn initialize() -> Result<(), Rv> {
+    fn initialize() -> Result<(), cryptoki::Rv> {
         look()?;
-        named(ffi::initialize())?;
+        ffi::initialize()?;
         STATE.with_borrow_mut(|state| {
             state.epoch += 1;
             for damage in state.found.iter().filter_map(|found| found.damage.as_ref()) {
@@ -157,24 +156,25 @@ impl cryptoki::Guest for Component {
         Ok(())
     }
 
-    fn finalize() -> Result<(), Rv> {
-        named(ffi::finalize())?;
+    fn finalize() -> Result<(), cryptoki::Rv> {
+        ffi::finalize()?;
         STATE.with_borrow_mut(|state| state.epoch += 1);
         Ok(())
     }
 
-    fn get_info() -> Result<Info, Rv> {
-        let info = named(ffi::info())?;
-        Ok(Info {
+    fn get_info() -> Result<cryptoki::Info, cryptoki::Rv> {
+        let info = ffi::info()?;
+        let info = Info {
             cryptoki_version: version(info.cryptoki),
             manufacturer_id: text(&info.manufacturer),
             library_description: text(&info.description),
             library_version: version(info.library),
-        })
+        };
+        Ok(info.into())
     }
 
-    fn get_slot_list(token_present: bool) -> Result<Vec<SlotId>, Rv> {
-        let slots = named(ffi::slots(token_present))?;
+    fn get_slot_list(token_present: bool) -> Result<Vec<SlotId>, cryptoki::Rv> {
+        let slots = ffi::slots(token_present)?;
         let whole = slots.into_iter().filter(|slot| trusted(*slot)).map(u64::from);
         STATE.with_borrow(|state| {
             let unreadable = (UNREADABLE..).zip(&state.found).filter(|(_, f)| f.damage.is_some()).map(|(slot, _)| slot);
@@ -182,39 +182,40 @@ impl cryptoki::Guest for Component {
         })
     }
 
-    fn get_slot_info(slot: SlotId) -> Result<SlotInfo, Rv> {
+    fn get_slot_info(slot: SlotId) -> Result<cryptoki::SlotInfo, cryptoki::Rv> {
         if let Some(at) = unreadable(slot) {
             return STATE.with_borrow(|state| {
                 let found = state.found.get(at).filter(|f| f.damage.is_some()).ok_or(Rv::CkrSlotIdInvalid)?;
                 let name = found.folder.file_name().unwrap_or_default().to_string_lossy();
-                let none = cryptoki::Version { major: 0, minor: 0 };
-                Ok(SlotInfo {
+                let info = SlotInfo {
                     slot_description: format!("unreadable: {name}"),
                     manufacturer_id: "secure-log".to_owned(),
-                    flags: cryptoki::SlotFlags::CKF_TOKEN_PRESENT,
-                    hardware_version: none,
-                    firmware_version: none,
-                })
+                    flags: SlotFlags::CKF_TOKEN_PRESENT,
+                    hardware_version: Version::default(),
+                    firmware_version: Version::default(),
+                };
+                Ok(info.into())
             });
         }
-        let info = named(ffi::slot_info(Ulong::try_from(slot).map_err(|_| Rv::CkrSlotIdInvalid)?))?;
-        Ok(SlotInfo {
+        let info = ffi::slot_info(Ulong::try_from(slot).map_err(|_| Rv::CkrSlotIdInvalid)?)?;
+        let info = SlotInfo {
             slot_description: text(&info.description),
             manufacturer_id: text(&info.manufacturer),
-            flags: numbers::slot_flags(info.flags),
+            flags: SlotFlags::from_number(info.flags.into()),
             hardware_version: version(info.hardware),
             firmware_version: version(info.firmware),
-        })
+        };
+        Ok(info.into())
     }
 
-    fn get_token_info(slot: SlotId) -> Result<TokenInfo, Rv> {
+    fn get_token_info(slot: SlotId) -> Result<cryptoki::TokenInfo, cryptoki::Rv> {
         let slot = readable(slot)?;
-        let info = named(ffi::token_info(slot))?;
-        let mut flags = numbers::token_flags(info.flags);
+        let info = ffi::token_info(slot)?;
+        let mut flags = TokenFlags::from_number(info.flags.into());
         if folder(slot).is_some_and(|folder| scan::writable(&folder).is_err()) {
             flags |= TokenFlags::CKF_WRITE_PROTECTED;
         }
-        Ok(TokenInfo {
+        let info = TokenInfo {
             label: text(&info.label),
             manufacturer_id: text(&info.manufacturer),
             model: text(&info.model),
@@ -224,87 +225,89 @@ impl cryptoki::Guest for Component {
             min_pin_len: u64::from(info.min_pin),
             hardware_version: version(info.hardware),
             firmware_version: version(info.firmware),
-        })
+        };
+        Ok(info.into())
     }
 
-    fn open_session(slot: SlotId, read_write: bool) -> Result<cryptoki::Session, Rv> {
+    fn open_session(slot: SlotId, read_write: bool) -> Result<cryptoki::Session, cryptoki::Rv> {
         let slot = readable(slot)?;
-        let mut flags = numbers::SERIAL_SESSION;
-        if read_write {
-            flags |= numbers::RW_SESSION;
-            if let Some(Err(error)) = folder(slot).map(|folder| scan::writable(&folder)) {
-                tell(&format!("the token directory can not be written: {error}"));
-                return Err(Rv::CkrTokenWriteProtected);
-            }
+        if read_write && let Some(Err(error)) = folder(slot).map(|folder| scan::writable(&folder)) {
+            tell(&format!("the token directory can not be written: {error}"));
+            return Err(Rv::CkrTokenWriteProtected.into());
         }
-        let handle = named(ffi::open_session(slot, flags))?;
+        let handle = ffi::open_session(slot, read_write)?;
         let epoch = STATE.with_borrow(|state| state.epoch);
         Ok(cryptoki::Session::new(Session { handle, slot, epoch }))
     }
 }
 
 impl cryptoki::GuestSession for Session {
-    fn login(&self, user: UserType, pin: Option<Vec<u8>>) -> Result<(), Rv> {
+    fn login(&self, user: cryptoki::UserType, pin: Option<Vec<u8>>) -> Result<(), cryptoki::Rv> {
         let pin = pin.map(|pin| bounded_pin(pin, Rv::CkrPinIncorrect)).transpose()?;
+        let user = UserType::from(user);
         if user == UserType::CkuContextSpecific {
             self.not_locked(TokenFlags::CKF_USER_PIN_LOCKED)?;
         }
-        named(ffi::login(self.handle()?, numbers::user(user), pin.as_ref().map(|pin| pin.as_slice())))?;
+        ffi::login(self.handle()?, ulong(user.number()), pin.as_ref().map(|pin| pin.as_slice()))?;
         STATE.with_borrow_mut(|state| state.officer = user == UserType::CkuSo);
         Ok(())
     }
 
-    fn logout(&self) -> Result<(), Rv> {
-        named(ffi::logout(self.handle()?))?;
+    fn logout(&self) -> Result<(), cryptoki::Rv> {
+        ffi::logout(self.handle()?)?;
         STATE.with_borrow_mut(|state| state.officer = false);
         Ok(())
     }
 
-    fn find_objects(&self, template: Vec<Attribute>, limit: u32) -> Result<Vec<ObjectHandle>, Rv> {
+    fn find_objects(&self, template: Vec<cryptoki::Attribute>, limit: u32) -> Result<Vec<ObjectHandle>, cryptoki::Rv> {
         let handle = self.handle()?;
-        let template = values::template(template)?;
+        let template = c_template(template)?;
         whole(self.slot)?;
-        let found = named(ffi::find(handle, &template, limit.min(MAX_FOUND) as usize))?;
+        let found = ffi::find(handle, &template, limit.min(MAX_FOUND) as usize)?;
         Ok(found.into_iter().map(u64::from).collect())
     }
 
     fn get_attribute_value(
         &self,
         object: ObjectHandle,
-        types: Vec<AttributeType>,
-    ) -> Result<Vec<Option<Attribute>>, Rv> {
+        types: Vec<cryptoki::AttributeType>,
+    ) -> Result<Vec<Option<cryptoki::Attribute>>, cryptoki::Rv> {
         if types.len() > MAX_ATTRIBUTES {
-            return Err(Rv::CkrArgumentsBad);
+            return Err(Rv::CkrArgumentsBad.into());
         }
         let (handle, object) = (self.handle()?, object_number(object)?);
-        let value =
-            |name| Ok(named(ffi::attribute(handle, object, numbers::attribute(name)))?.and_then(|v| decode(name, v)));
+        let value = |name| {
+            let name = AttributeType::from(name);
+            let value = ffi::attribute(handle, object, ulong(name.number()))?;
+            Ok(value.and_then(|value| decode(name, value)).map(Into::into))
+        };
         types.into_iter().map(value).collect()
     }
 
-    fn sign_init(&self, mechanism: Mechanism, key: ObjectHandle) -> Result<(), Rv> {
-        let (number, parameter) = match mechanism {
-            Mechanism::CkmEddsa => (numbers::EDDSA, None),
-            Mechanism::CkmEcdsa => (numbers::ECDSA, None),
-            Mechanism::CkmRsaPkcsPss(params) => (numbers::RSA_PKCS_PSS, Some(pss(params))),
-            Mechanism::CkmSha256RsaPkcsPss(params) => (numbers::SHA256_RSA_PKCS_PSS, Some(pss(params))),
+    fn sign_init(&self, mechanism: cryptoki::Mechanism, key: ObjectHandle) -> Result<(), cryptoki::Rv> {
+        let mechanism = Mechanism::from(mechanism);
+        let parameter = match mechanism {
+            Mechanism::CkmEddsa | Mechanism::CkmEcdsa => None,
+            Mechanism::CkmRsaPkcsPss(with) | Mechanism::CkmSha256RsaPkcsPss(with) => match with.hash {
+                Hash::Sha256 => Some(ffi::PssParams::sha256(with.s_len)),
+            },
         };
-        named(ffi::sign_init(self.handle()?, number, parameter, object_number(key)?))
+        Ok(ffi::sign_init(self.handle()?, ulong(mechanism.number()), parameter, object_number(key)?)?)
     }
 
-    fn sign(&self, data: Vec<u8>) -> Result<Vec<u8>, Rv> {
+    fn sign(&self, data: Vec<u8>) -> Result<Vec<u8>, cryptoki::Rv> {
         let handle = self.handle()?;
         if data.len() > MAX_DATA {
             // The operation ends all the same: SoftHSM ends it for data that no mechanism takes.
             let _ = ffi::sign(handle, &[]);
-            return Err(Rv::CkrDataLenRange);
+            return Err(Rv::CkrDataLenRange.into());
         }
-        named(ffi::sign(handle, &data))
+        Ok(ffi::sign(handle, &data)?)
     }
 }
 
 impl provisioning::Guest for Component {
-    fn init_token(slot: SlotId, so_pin: Vec<u8>, label: String) -> Result<(), Rv> {
+    fn init_token(slot: SlotId, so_pin: Vec<u8>, label: String) -> Result<(), cryptoki::Rv> {
         let so_pin = bounded_pin(so_pin, Rv::CkrPinLenRange)?;
         let slot = readable(slot)?;
         // Seen afresh: what can not be read may be the very token that is to be made.
@@ -312,7 +315,7 @@ impl provisioning::Guest for Component {
         let damaged = STATE.with_borrow(|state| state.found.iter().find_map(|found| found.damage.clone()));
         if let Some(damage) = damaged {
             tell(&format!("{damage}: no token is initialised beside one that can not be read"));
-            return Err(Rv::CkrTokenNotRecognized);
+            return Err(Rv::CkrTokenNotRecognized.into());
         }
         let mut field = [b' '; 32];
         field.get_mut(..label.len()).ok_or(Rv::CkrArgumentsBad)?.copy_from_slice(label.as_bytes());
@@ -320,20 +323,22 @@ impl provisioning::Guest for Component {
             tell(&format!("the token directory can not be written: {error}"));
             Rv::CkrTokenWriteProtected
         })?;
-        named(ffi::init_token(slot, &so_pin, &field))?;
-        look()
+        ffi::init_token(slot, &so_pin, &field)?;
+        // It is initialised, whatever can be seen of it now: that was told, and the next question meets it.
+        let _ = look();
+        Ok(())
     }
 
-    fn init_pin(session: provisioning::SessionBorrow<'_>, pin: Vec<u8>) -> Result<(), Rv> {
+    fn init_pin(session: provisioning::SessionBorrow<'_>, pin: Vec<u8>) -> Result<(), cryptoki::Rv> {
         let pin = bounded_pin(pin, Rv::CkrPinLenRange)?;
-        named(ffi::init_pin(session.get::<Session>().handle()?, &pin))
+        Ok(ffi::init_pin(session.get::<Session>().handle()?, &pin)?)
     }
 
-    fn set_pin(session: provisioning::SessionBorrow<'_>, old: Vec<u8>, new: Vec<u8>) -> Result<(), Rv> {
+    fn set_pin(session: provisioning::SessionBorrow<'_>, old: Vec<u8>, new: Vec<u8>) -> Result<(), cryptoki::Rv> {
         let old = Zeroizing::new(old);
         let new = bounded_pin(new, Rv::CkrPinLenRange)?;
         if old.len() > MAX_PIN {
-            return Err(Rv::CkrPinIncorrect);
+            return Err(Rv::CkrPinIncorrect.into());
         }
         let session = session.get::<Session>();
         // Of the officer if it is he who is logged in, else of the user. SoftHSM tries the old PIN of a locked token.
@@ -341,28 +346,32 @@ impl provisioning::Guest for Component {
             true => TokenFlags::CKF_SO_PIN_LOCKED,
             false => TokenFlags::CKF_USER_PIN_LOCKED,
         })?;
-        named(ffi::set_pin(session.handle()?, &old, &new))
+        Ok(ffi::set_pin(session.handle()?, &old, &new)?)
     }
 
     fn generate_key_pair(
         session: provisioning::SessionBorrow<'_>,
         mechanism: provisioning::KeyPairMechanism,
-        public: Vec<Attribute>,
-        private: Vec<Attribute>,
-    ) -> Result<(ObjectHandle, ObjectHandle), Rv> {
+        public: Vec<cryptoki::Attribute>,
+        private: Vec<cryptoki::Attribute>,
+    ) -> Result<(ObjectHandle, ObjectHandle), cryptoki::Rv> {
         let handle = session.get::<Session>().handle()?;
-        let (public, private) = (values::template(public)?, values::template(private)?);
-        let (public, private) = named(ffi::generate(handle, numbers::key_pair(mechanism), &public, &private))?;
+        let mechanism = KeyPairMechanism::from(mechanism);
+        let (public, private) = (c_template(public)?, c_template(private)?);
+        let (public, private) = ffi::generate(handle, ulong(mechanism.number()), &public, &private)?;
         Ok((u64::from(public), u64::from(private)))
     }
 
-    fn create_object(session: provisioning::SessionBorrow<'_>, template: Vec<Attribute>) -> Result<ObjectHandle, Rv> {
+    fn create_object(
+        session: provisioning::SessionBorrow<'_>,
+        template: Vec<cryptoki::Attribute>,
+    ) -> Result<ObjectHandle, cryptoki::Rv> {
         let handle = session.get::<Session>().handle()?;
-        named(ffi::create(handle, &values::template(template)?)).map(u64::from)
+        Ok(ffi::create(handle, &c_template(template)?)?.into())
     }
 
-    fn destroy_object(session: provisioning::SessionBorrow<'_>, object: ObjectHandle) -> Result<(), Rv> {
-        named(ffi::destroy(session.get::<Session>().handle()?, object_number(object)?))
+    fn destroy_object(session: provisioning::SessionBorrow<'_>, object: ObjectHandle) -> Result<(), cryptoki::Rv> {
+        Ok(ffi::destroy(session.get::<Session>().handle()?, object_number(object)?)?)
     }
 }
 
@@ -382,7 +391,7 @@ fn whole(slot: Ulong) -> Result<(), Rv> {
     if objects.torn.is_empty() { Ok(()) } else { Err(Rv::CkrDeviceError) }
 }
 
-/// A PIN that is wiped, of at most the length that any PIN has.
+/// A PIN that is wiped, of at most the length that any PIN has, which is also that of `softhsm/config.h`.
 fn bounded_pin(pin: Vec<u8>, too_long: Rv) -> Result<Zeroizing<Vec<u8>>, Rv> {
     let pin = Zeroizing::new(pin);
     if pin.len() <= MAX_PIN { Ok(pin) } else { Err(too_long) }
@@ -392,12 +401,12 @@ fn object_number(object: ObjectHandle) -> Result<Ulong, Rv> {
     Ulong::try_from(object).map_err(|_| Rv::CkrObjectHandleInvalid)
 }
 
-fn pss(params: RsaPkcsPssParams) -> ffi::PssParams {
-    match params.hash {
-        cryptoki::Hash::Sha256 => {
-            ffi::PssParams { hash: numbers::SHA256, mgf: numbers::MGF1_SHA256, salt: params.s_len }
-        }
-    }
+fn c_template(attributes: Vec<cryptoki::Attribute>) -> Result<Vec<CAttribute>, Rv> {
+    values::template(attributes.into_iter().map(Into::into).collect())
+}
+
+fn version(version: ffi::Version) -> Version {
+    Version { major: version.major, minor: version.minor }
 }
 
 mod exports {

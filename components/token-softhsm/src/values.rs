@@ -1,124 +1,167 @@
-//! Attributes and texts: as the interface has them, and as C does.
+//! Attributes, texts and numbers as C has them: `pkcs11t.h` (OASIS PKCS #11 3.1), for a CK_ULONG of 32 bits.
 
+use secure_log_pkcs11::{Attribute, AttributeType, Bytes, CertificateType, KeyType, ObjectClass, Rv, table};
 use zeroize::Zeroizing;
 
-use crate::ffi;
-use crate::numbers::{self, Ulong};
-use crate::wit::exports::keys::pkcs11::cryptoki::{Attribute, AttributeType, Rv, Version};
+/// CK_ULONG of wasm32.
+pub type Ulong = u32;
 
 /// Attributes of one template, and types of one question.
 pub const MAX_ATTRIBUTES: usize = 64;
+/// The longest attribute, in bytes.
+pub const MAX_VALUE: usize = 1 << 16;
+
+/// CK_ATTRIBUTE, with its value.
+#[derive(Debug)]
+pub struct CAttribute {
+    /// CK_ATTRIBUTE_TYPE.
+    pub number: Ulong,
+    /// Key material among them, so wiped.
+    pub value: Zeroizing<Vec<u8>>,
+}
+
+/// A number of the standard as C has it; those that have a name all fit.
+pub fn ulong(number: u64) -> Ulong {
+    Ulong::try_from(number).unwrap_or(Ulong::MAX)
+}
 
 /// A template as C has it.
 ///
 /// # Errors
-/// More attributes, or a longer one, than any template here needs.
-pub fn template(attributes: Vec<Attribute>) -> Result<Vec<ffi::Attribute>, Rv> {
+/// More attributes, or a longer one, than any template here needs; a number that CK_ULONG does not hold.
+pub fn template(attributes: Vec<Attribute>) -> Result<Vec<CAttribute>, Rv> {
     if attributes.len() > MAX_ATTRIBUTES {
         return Err(Rv::CkrArgumentsBad);
     }
     attributes.into_iter().map(encode).collect()
 }
 
-fn encode(attribute: Attribute) -> Result<ffi::Attribute, Rv> {
-    use Attribute as A;
-    use AttributeType as T;
-    let (name, value) = match attribute {
-        A::CkaClass(class) => (T::CkaClass, number(numbers::class(class))),
-        A::CkaToken(yes) => (T::CkaToken, vec![u8::from(yes)]),
-        A::CkaPrivate(yes) => (T::CkaPrivate, vec![u8::from(yes)]),
-        A::CkaLabel(text) => (T::CkaLabel, text.into_bytes()),
-        A::CkaId(bytes) => (T::CkaId, bytes),
-        A::CkaValue(bytes) => (T::CkaValue, bytes),
-        A::CkaCertificateType(kind) => (T::CkaCertificateType, number(numbers::certificate_type(kind))),
-        A::CkaSubject(bytes) => (T::CkaSubject, bytes),
-        A::CkaIssuer(bytes) => (T::CkaIssuer, bytes),
-        A::CkaKeyType(kind) => (T::CkaKeyType, number(numbers::key_type(kind))),
-        A::CkaSensitive(yes) => (T::CkaSensitive, vec![u8::from(yes)]),
-        A::CkaSign(yes) => (T::CkaSign, vec![u8::from(yes)]),
-        A::CkaVerify(yes) => (T::CkaVerify, vec![u8::from(yes)]),
-        A::CkaModulus(bytes) => (T::CkaModulus, bytes),
-        A::CkaModulusBits(bits) => {
-            (T::CkaModulusBits, number(Ulong::try_from(bits).map_err(|_| Rv::CkrAttributeValueInvalid)?))
-        }
-        A::CkaPublicExponent(bytes) => (T::CkaPublicExponent, bytes),
-        A::CkaPrivateExponent(bytes) => (T::CkaPrivateExponent, bytes),
-        A::CkaPrime1(bytes) => (T::CkaPrime1, bytes),
-        A::CkaPrime2(bytes) => (T::CkaPrime2, bytes),
-        A::CkaExponent1(bytes) => (T::CkaExponent1, bytes),
-        A::CkaExponent2(bytes) => (T::CkaExponent2, bytes),
-        A::CkaCoefficient(bytes) => (T::CkaCoefficient, bytes),
-        A::CkaPublicKeyInfo(bytes) => (T::CkaPublicKeyInfo, bytes),
-        A::CkaExtractable(yes) => (T::CkaExtractable, vec![u8::from(yes)]),
-        A::CkaLocal(yes) => (T::CkaLocal, vec![u8::from(yes)]),
-        A::CkaNeverExtractable(yes) => (T::CkaNeverExtractable, vec![u8::from(yes)]),
-        A::CkaAlwaysSensitive(yes) => (T::CkaAlwaysSensitive, vec![u8::from(yes)]),
-        A::CkaModifiable(yes) => (T::CkaModifiable, vec![u8::from(yes)]),
-        A::CkaEcParams(bytes) => (T::CkaEcParams, bytes),
-        A::CkaEcPoint(bytes) => (T::CkaEcPoint, bytes),
-        A::CkaAlwaysAuthenticate(yes) => (T::CkaAlwaysAuthenticate, vec![u8::from(yes)]),
-    };
-    let value = Zeroizing::new(value);
-    match value.len() <= ffi::MAX_VALUE {
-        true => Ok(ffi::Attribute { number: numbers::attribute(name), value }),
-        false => Err(Rv::CkrAttributeValueInvalid),
+/// How values of one type lie in memory.
+trait Value: Sized {
+    /// None: it does not fit.
+    fn to_c(self) -> Option<Vec<u8>>;
+    /// None: no value of this type, or one without a name here.
+    fn from_c(bytes: Vec<u8>) -> Option<Self>;
+}
+
+impl Value for bool {
+    fn to_c(self) -> Option<Vec<u8>> {
+        Some(vec![u8::from(self)])
+    }
+    fn from_c(bytes: Vec<u8>) -> Option<bool> {
+        <[u8; 1]>::try_from(bytes).ok().map(|[byte]| byte != 0)
     }
 }
 
-fn number(value: Ulong) -> Vec<u8> {
-    value.to_ne_bytes().to_vec()
+impl Value for u64 {
+    fn to_c(self) -> Option<Vec<u8>> {
+        Ulong::try_from(self).ok().map(|number| number.to_ne_bytes().to_vec())
+    }
+    fn from_c(bytes: Vec<u8>) -> Option<u64> {
+        bytes.try_into().ok().map(|bytes| u64::from(Ulong::from_ne_bytes(bytes)))
+    }
 }
 
-/// A value that C gave; none for a number without a name here, or bytes that are none of its type.
-pub fn decode(name: AttributeType, value: Vec<u8>) -> Option<Attribute> {
-    use Attribute as A;
-    use AttributeType as T;
-    let yes = match value.as_slice() {
-        [byte] => Some(*byte != 0),
-        _ => None,
-    };
-    let number = <[u8; 4]>::try_from(value.as_slice()).ok().map(Ulong::from_ne_bytes);
-    Some(match name {
-        T::CkaClass => A::CkaClass(numbers::class_named(number?)?),
-        T::CkaToken => A::CkaToken(yes?),
-        T::CkaPrivate => A::CkaPrivate(yes?),
-        T::CkaLabel => A::CkaLabel(String::from_utf8(value).ok()?),
-        T::CkaId => A::CkaId(value),
-        T::CkaValue => A::CkaValue(value),
-        T::CkaCertificateType => A::CkaCertificateType(numbers::certificate_type_named(number?)?),
-        T::CkaSubject => A::CkaSubject(value),
-        T::CkaIssuer => A::CkaIssuer(value),
-        T::CkaKeyType => A::CkaKeyType(numbers::key_type_named(number?)?),
-        T::CkaSensitive => A::CkaSensitive(yes?),
-        T::CkaSign => A::CkaSign(yes?),
-        T::CkaVerify => A::CkaVerify(yes?),
-        T::CkaModulus => A::CkaModulus(value),
-        T::CkaModulusBits => A::CkaModulusBits(u64::from(number?)),
-        T::CkaPublicExponent => A::CkaPublicExponent(value),
-        T::CkaPrivateExponent => A::CkaPrivateExponent(value),
-        T::CkaPrime1 => A::CkaPrime1(value),
-        T::CkaPrime2 => A::CkaPrime2(value),
-        T::CkaExponent1 => A::CkaExponent1(value),
-        T::CkaExponent2 => A::CkaExponent2(value),
-        T::CkaCoefficient => A::CkaCoefficient(value),
-        T::CkaPublicKeyInfo => A::CkaPublicKeyInfo(value),
-        T::CkaExtractable => A::CkaExtractable(yes?),
-        T::CkaLocal => A::CkaLocal(yes?),
-        T::CkaNeverExtractable => A::CkaNeverExtractable(yes?),
-        T::CkaAlwaysSensitive => A::CkaAlwaysSensitive(yes?),
-        T::CkaModifiable => A::CkaModifiable(yes?),
-        T::CkaEcParams => A::CkaEcParams(value),
-        T::CkaEcPoint => A::CkaEcPoint(value),
-        T::CkaAlwaysAuthenticate => A::CkaAlwaysAuthenticate(yes?),
-    })
+impl Value for Bytes {
+    fn to_c(self) -> Option<Vec<u8>> {
+        Some(self)
+    }
+    fn from_c(bytes: Vec<u8>) -> Option<Bytes> {
+        Some(bytes)
+    }
 }
+
+impl Value for String {
+    fn to_c(self) -> Option<Vec<u8>> {
+        Some(self.into_bytes())
+    }
+    fn from_c(bytes: Vec<u8>) -> Option<String> {
+        String::from_utf8(bytes).ok()
+    }
+}
+
+macro_rules! codes {
+    ($($name:ident)+) => {$(
+        impl Value for $name {
+            fn to_c(self) -> Option<Vec<u8>> {
+                self.number().to_c()
+            }
+            fn from_c(bytes: Vec<u8>) -> Option<$name> {
+                u64::from_c(bytes).and_then($name::from_number)
+            }
+        }
+    )+};
+}
+codes!(ObjectClass KeyType CertificateType);
+
+macro_rules! attributes {
+    ({ $($case:ident($value:ty))+ }) => {
+        fn encode(attribute: Attribute) -> Result<CAttribute, Rv> {
+            let number = ulong(attribute.attribute_type().number());
+            let value = match attribute { $(Attribute::$case(value) => value.to_c(),)+ };
+            match value.map(Zeroizing::new) {
+                Some(value) if value.len() <= MAX_VALUE => Ok(CAttribute { number, value }),
+                _ => Err(Rv::CkrAttributeValueInvalid),
+            }
+        }
+
+        /// A value that C gave; none for a number without a name here, or bytes that are none of its type.
+        pub fn decode(name: AttributeType, value: Vec<u8>) -> Option<Attribute> {
+            match name { $(AttributeType::$case => <$value>::from_c(value).map(Attribute::$case),)+ }
+        }
+    };
+}
+table!(attribute => [attributes]);
 
 /// A text without the blanks that fill its field; what is no UTF-8 is replaced.
 pub fn text(field: &[u8]) -> String {
     String::from_utf8_lossy(field).trim_end_matches([' ', '\0']).to_owned()
 }
 
-/// CK_VERSION.
-pub fn version(version: ffi::Version) -> Version {
-    Version { major: version.major, minor: version.minor }
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn c(attribute: Attribute) -> Vec<u8> {
+        template(vec![attribute]).unwrap().remove(0).value.to_vec()
+    }
+
+    #[test]
+    fn values_lie_in_memory_as_c_has_them_and_come_back() {
+        for (attribute, bytes) in [
+            (Attribute::CkaClass(ObjectClass::CkoPrivateKey), 3u32.to_ne_bytes().to_vec()),
+            (Attribute::CkaKeyType(KeyType::CkkEcEdwards), 0x40u32.to_ne_bytes().to_vec()),
+            (Attribute::CkaCertificateType(CertificateType::CkcX509), vec![0; 4]),
+            (Attribute::CkaModulusBits(3072), 3072u32.to_ne_bytes().to_vec()),
+            (Attribute::CkaToken(true), vec![1]),
+            (Attribute::CkaLabel("ü".to_owned()), vec![0xc3, 0xbc]),
+            (Attribute::CkaId(vec![0, 1]), vec![0, 1]),
+        ] {
+            assert_eq!(c(attribute.clone()), bytes);
+            assert_eq!(decode(attribute.attribute_type(), bytes), Some(attribute));
+        }
+        assert_eq!(template(vec![Attribute::CkaId(vec![])]).unwrap()[0].number, 0x102);
+    }
+
+    #[test]
+    fn bytes_that_are_no_value_of_their_type_are_none() {
+        for (name, bytes) in [
+            (AttributeType::CkaToken, &b""[..]),
+            (AttributeType::CkaToken, b"\0\0"),
+            (AttributeType::CkaModulusBits, &[0; 8]),
+            (AttributeType::CkaLabel, b"\xff"),
+            (AttributeType::CkaClass, &[9; 4]),
+        ] {
+            assert_eq!(decode(name, bytes.to_vec()), None, "{name} {bytes:?}");
+        }
+    }
+
+    #[test]
+    fn what_c_can_not_hold_is_refused() {
+        let refused = |attributes| template(attributes).unwrap_err();
+        assert_eq!(refused(vec![Attribute::CkaModulusBits(1 << 32)]), Rv::CkrAttributeValueInvalid);
+        assert_eq!(refused(vec![Attribute::CkaId(vec![0; MAX_VALUE + 1])]), Rv::CkrAttributeValueInvalid);
+        assert_eq!(refused(vec![Attribute::CkaToken(true); MAX_ATTRIBUTES + 1]), Rv::CkrArgumentsBad);
+    }
 }

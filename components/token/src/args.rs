@@ -1,8 +1,11 @@
 //! What can be typed. PINs never are: an argument shows in listings of processes.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args as Group, Parser, Subcommand, ValueEnum};
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{Args as Group, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 /// Makes tokens and keys, and shows what is in them.
 ///
@@ -16,17 +19,41 @@ pub struct Args {
     pub command: Command,
 }
 
+impl Args {
+    /// Of the words of a command line, the program's name before them. Label and slot name a token in two ways: what is
+    /// typed goes before the environment.
+    ///
+    /// # Errors
+    /// Words that are none, and those that ask for help or the version.
+    pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Args, clap::Error> {
+        let matches = Args::command().try_get_matches_from(words)?;
+        let mut args = Args::from_arg_matches(&matches)?;
+        let typed = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
+        let common = &mut args.common;
+        match (common.token.is_some() && common.slot.is_some(), typed("token"), typed("slot")) {
+            (true, true, false) => common.slot = None,
+            (true, false, true) => common.token = None,
+            (true, ..) => {
+                let why = "--token and --slot (SECURE_LOG_TOKEN_LABEL and SECURE_LOG_TOKEN_SLOT) exclude one another: say one";
+                return Err(Args::command().error(ErrorKind::ArgumentConflict, why));
+            }
+            (false, ..) => {}
+        }
+        Ok(args)
+    }
+}
+
 /// What most commands want, before or after the command's name.
 #[derive(Group)]
 #[command(next_help_heading = "Common options")]
 pub struct Common {
     /// Label of the token; may be left out where there is one token only
-    #[arg(long, global = true, env = "SECURE_LOG_TOKEN_LABEL", conflicts_with = "slot")]
+    #[arg(long, global = true, env = "SECURE_LOG_TOKEN_LABEL")]
     pub token: Option<String>,
     /// Slot of the token, as `list` shows it
     #[arg(long, global = true, env = "SECURE_LOG_TOKEN_SLOT")]
     pub slot: Option<u64>,
-    /// File with the user's PIN, without or with one line end; else SECURE_LOG_TOKEN_PIN
+    /// File with the user's PIN in one line; else SECURE_LOG_TOKEN_PIN
     #[arg(long, global = true, env = "SECURE_LOG_TOKEN_PIN_FILE", value_name = "FILE")]
     pub pin_file: Option<PathBuf>,
     /// File with the security officer's PIN; else SECURE_LOG_TOKEN_SO_PIN
@@ -191,9 +218,61 @@ mod tests {
         }
     }
 
+    /// Reads the arguments in a process of its own, which has this environment.
+    fn read_with(environment: &[(&str, &str)], test: &str) {
+        let done = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", &format!("args::tests::{test}")])
+            .env("SECURE_LOG_TEST_CHILD", "1")
+            .envs(environment.iter().copied())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&done.stdout);
+        assert!(done.status.success() && said.contains("1 passed"), "{said}");
+    }
+
+    fn of(words: &str) -> Result<(Option<String>, Option<u64>), ErrorKind> {
+        let read = Args::read(words.split(' ').map(OsString::from));
+        read.map(|args| (args.common.token, args.common.slot)).map_err(|error| error.kind())
+    }
+
+    #[test]
+    fn a_token_that_is_typed_goes_before_one_of_the_environment() {
+        if std::env::var_os("SECURE_LOG_TEST_CHILD").is_none() {
+            return read_with(
+                &[("SECURE_LOG_TOKEN_LABEL", "audit")],
+                "a_token_that_is_typed_goes_before_one_of_the_environment",
+            );
+        }
+        assert_eq!(of("t list"), Ok((Some("audit".into()), None)));
+        assert_eq!(of("t list --slot 7"), Ok((None, Some(7))));
+        assert_eq!(of("t --slot 7 list"), Ok((None, Some(7))));
+        assert_eq!(of("t --token other list"), Ok((Some("other".into()), None)));
+        assert_eq!(of("t list --token other --slot 7"), Err(ErrorKind::ArgumentConflict));
+    }
+
+    #[test]
+    fn a_slot_that_is_typed_goes_before_one_of_the_environment() {
+        if std::env::var_os("SECURE_LOG_TEST_CHILD").is_none() {
+            let slot = ("SECURE_LOG_TOKEN_SLOT", "3");
+            return read_with(&[slot], "a_slot_that_is_typed_goes_before_one_of_the_environment");
+        }
+        assert_eq!(of("t list"), Ok((None, Some(3))));
+        assert_eq!(of("t list --slot 7"), Ok((None, Some(7))));
+        assert_eq!(of("t list --token audit"), Ok((Some("audit".into()), None)));
+    }
+
+    #[test]
+    fn two_of_the_environment_exclude_one_another() {
+        if std::env::var_os("SECURE_LOG_TEST_CHILD").is_none() {
+            let both = [("SECURE_LOG_TOKEN_SLOT", "3"), ("SECURE_LOG_TOKEN_LABEL", "audit")];
+            return read_with(&both, "two_of_the_environment_exclude_one_another");
+        }
+        assert_eq!(of("t list"), Err(ErrorKind::ArgumentConflict));
+        assert_eq!(of("t list --slot 7"), Ok((None, Some(7))));
+    }
+
     #[test]
     fn no_option_takes_a_pin_itself() {
-        use clap::CommandFactory as _;
         let command = Args::command();
         for each in command.get_subcommands().chain([&command]) {
             for argument in each.get_arguments().filter(|a| a.get_id().as_str().contains("pin")) {

@@ -2,9 +2,8 @@
 
 use std::fmt;
 
+use secure_log_pkcs11::Rv;
 use serde_json::{Value, json};
-
-use crate::wit::keys::pkcs11::cryptoki::Rv;
 
 /// Exit status: an argument, a file or a name that is none. Nothing was changed.
 pub const USAGE: u8 = 2;
@@ -20,6 +19,10 @@ pub enum Failure {
     Token(&'static str, Rv),
     /// [`CANNOT`], for another reason.
     Cannot(String),
+    /// [`CANNOT`], after something was made: what is there now, and why there is no more.
+    Begun(String, Box<Failure>),
+    /// The reader of the output went away: nobody is left to be told, and that is no failure.
+    Closed,
 }
 
 impl Failure {
@@ -27,7 +30,16 @@ impl Failure {
     pub fn status(&self) -> u8 {
         match self {
             Failure::Usage(_) => USAGE,
-            Failure::Token(..) | Failure::Cannot(_) => CANNOT,
+            Failure::Token(..) | Failure::Cannot(_) | Failure::Begun(..) => CANNOT,
+            Failure::Closed => 0,
+        }
+    }
+
+    /// Why, whatever was made before.
+    fn reason(&self) -> &Failure {
+        match self {
+            Failure::Begun(_, why) => why,
+            other => other,
         }
     }
 
@@ -35,12 +47,13 @@ impl Failure {
     pub fn json(&self) -> Value {
         let kind = match self {
             Failure::Usage(_) => "usage",
-            Failure::Token(..) | Failure::Cannot(_) => "cannot",
+            Failure::Token(..) | Failure::Cannot(_) | Failure::Begun(..) => "cannot",
+            Failure::Closed => "closed",
         };
         let mut value = json!({ "error": kind, "text": self.to_string(), "exit": self.status() });
-        if let Failure::Token(function, rv) = self {
+        if let Failure::Token(function, rv) = self.reason() {
             value["function"] = json!(function);
-            value["rv"] = json!(name(*rv));
+            value["rv"] = json!(rv.to_string());
         }
         value
     }
@@ -51,35 +64,21 @@ impl fmt::Display for Failure {
         match self {
             Failure::Usage(text) | Failure::Cannot(text) => f.write_str(text),
             Failure::Token(function, rv) => {
-                write!(f, "{function} answers {}", name(*rv))?;
+                write!(f, "{function} answers {rv}")?;
                 match explanation(*rv) {
                     Some(words) => write!(f, ": {words}"),
                     None => Ok(()),
                 }
             }
+            Failure::Begun(done, why) => write!(f, "{done}: {why}"),
+            Failure::Closed => f.write_str("the reader closed the output"),
         }
     }
 }
 
 /// The answer of a function of the token, or the failure that names it.
-pub fn asked<T>(function: &'static str, answer: Result<T, Rv>) -> Result<T, Failure> {
-    answer.map_err(|rv| Failure::Token(function, rv))
-}
-
-/// As the standard writes it: `CKR_PIN_INCORRECT`.
-pub fn name(rv: Rv) -> String {
-    if let Rv::Other(number) = rv {
-        return format!("CKR 0x{number:x}");
-    }
-    let debug = format!("{rv:?}");
-    let mut text = String::new();
-    for letter in debug.strip_prefix("Rv::").unwrap_or(&debug).chars() {
-        if letter.is_ascii_uppercase() && !text.is_empty() {
-            text.push('_');
-        }
-        text.push(letter.to_ascii_uppercase());
-    }
-    text
+pub fn asked<T>(function: &'static str, answer: Result<T, impl Into<Rv>>) -> Result<T, Failure> {
+    answer.map_err(|rv| Failure::Token(function, rv.into()))
 }
 
 fn explanation(rv: Rv) -> Option<&'static str> {
@@ -100,9 +99,31 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_was_made_before_a_failure_is_told_with_why_and_is_no_usage() {
+        let why = Failure::Token("C_InitPIN", Rv::CkrDeviceError);
+        let failure = Failure::Begun("token \"a\" was made".to_owned(), Box::new(why));
+        let text = failure.to_string();
+        assert!(text.starts_with("token \"a\" was made: C_InitPIN answers CKR_DEVICE_ERROR"), "{text}");
+        let json = failure.json();
+        assert_eq!(
+            (&json["exit"], &json["function"], &json["rv"]),
+            (&json!(3), &json!("C_InitPIN"), &json!("CKR_DEVICE_ERROR"))
+        );
+        let usage = Failure::Begun(String::new(), Box::new(Failure::Usage(String::new())));
+        assert_eq!(usage.status(), CANNOT);
+    }
+
+    #[test]
     fn codes_have_the_names_of_the_standard() {
-        assert_eq!(name(Rv::CkrPinIncorrect), "CKR_PIN_INCORRECT");
-        assert_eq!(name(Rv::CkrUserAnotherAlreadyLoggedIn), "CKR_USER_ANOTHER_ALREADY_LOGGED_IN");
-        assert_eq!(name(Rv::Other(0x7777)), "CKR 0x7777");
+        use crate::wit::keys::pkcs11::cryptoki::Rv as Imported;
+        for (rv, name) in [
+            (Imported::CkrPinIncorrect, "CKR_PIN_INCORRECT"),
+            (Imported::CkrUserAnotherAlreadyLoggedIn, "CKR_USER_ANOTHER_ALREADY_LOGGED_IN"),
+            (Imported::Other(0x7777), "CKR_0x00007777"),
+        ] {
+            let Err(failure) = asked::<()>("C_Login", Err(rv)) else { continue };
+            assert!(failure.to_string().starts_with(&format!("C_Login answers {name}")), "{failure}");
+            assert_eq!(failure.json()["rv"], name);
+        }
     }
 }

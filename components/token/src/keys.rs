@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
+use secure_log_pkcs11::{RsaPkcsPssParams, curve};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
@@ -12,21 +13,13 @@ use crate::failure::{Failure, asked};
 use crate::import::{self, KeyParts};
 use crate::tokens;
 use crate::wit::keys::pkcs11::cryptoki::{
-    Attribute, AttributeType, CertificateType, Hash, KeyType, Mechanism, ObjectClass, ObjectHandle, RsaPkcsPssParams,
-    Session,
+    Attribute, AttributeType, CertificateType, KeyType, Mechanism, ObjectClass, ObjectHandle, Session,
 };
 use crate::wit::keys::pkcs11::provisioning::{self, KeyPairMechanism};
-use crate::{hex, say};
+use crate::{hex, say, tell};
 
 /// What may be signed or imported, in bytes.
 const MAX_FILE: u64 = 1 << 20;
-/// Salt of RSA-PSS: as long as the hash, as the log's signatures have it.
-const SALT: u32 = 32;
-
-/// CKA_EC_PARAMS of P-256: its object identifier (RFC 5480, section 2.1.1.1).
-const P256: [u8; 10] = [0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
-/// CKA_EC_PARAMS of Ed25519: its object identifier (RFC 8410, section 3).
-const ED25519: [u8; 5] = [0x06, 0x03, 0x2b, 0x65, 0x70];
 
 /// A small file that an argument names.
 pub fn file(path: &Path) -> Result<Vec<u8>, Failure> {
@@ -86,10 +79,10 @@ pub fn generate(common: &Common, what: &args::Generate) -> Result<(), Failure> {
         Algorithm::Ed25519 => (
             KeyPairMechanism::CkmEcEdwardsKeyPairGen,
             KeyType::CkkEcEdwards,
-            vec![Attribute::CkaEcParams(ED25519.to_vec())],
+            vec![Attribute::CkaEcParams(curve::ED25519.to_vec())],
         ),
         Algorithm::EcdsaP256 => {
-            (KeyPairMechanism::CkmEcKeyPairGen, KeyType::CkkEc, vec![Attribute::CkaEcParams(P256.to_vec())])
+            (KeyPairMechanism::CkmEcKeyPairGen, KeyType::CkkEc, vec![Attribute::CkaEcParams(curve::P256.to_vec())])
         }
         Algorithm::RsaPssSha256 => {
             let exponent = Attribute::CkaPublicExponent(vec![1, 0, 1]);
@@ -106,8 +99,7 @@ pub fn generate(common: &Common, what: &args::Generate) -> Result<(), Failure> {
     let mut private = private(&what.name);
     private.push(Attribute::CkaKeyType(kind));
     asked("C_GenerateKeyPair", provisioning::generate_key_pair(&session, mechanism, &public, &private))?;
-    made(common, &what.name, "key pair made");
-    Ok(())
+    made(common, &what.name, "key pair made")
 }
 
 /// Brings in a key pair.
@@ -119,14 +111,14 @@ pub fn import(common: &Common, what: &args::Import) -> Result<(), Failure> {
     let (mut public, mut private) = (public(&what.name), private(&what.name));
     match parts {
         KeyParts::Edwards { seed, point } => {
-            let kind = [Attribute::CkaKeyType(KeyType::CkkEcEdwards), Attribute::CkaEcParams(ED25519.to_vec())];
+            let kind = [Attribute::CkaKeyType(KeyType::CkkEcEdwards), Attribute::CkaEcParams(curve::ED25519.to_vec())];
             public.extend(kind.clone());
             public.push(Attribute::CkaEcPoint(point));
             private.extend(kind);
             private.push(Attribute::CkaValue(seed.to_vec()));
         }
         KeyParts::P256 { scalar, point } => {
-            let kind = [Attribute::CkaKeyType(KeyType::CkkEc), Attribute::CkaEcParams(P256.to_vec())];
+            let kind = [Attribute::CkaKeyType(KeyType::CkkEc), Attribute::CkaEcParams(curve::P256.to_vec())];
             public.extend(kind.clone());
             public.push(Attribute::CkaEcPoint(point));
             private.extend(kind);
@@ -157,10 +149,9 @@ pub fn import(common: &Common, what: &args::Import) -> Result<(), Failure> {
     if let Err(rv) = provisioning::create_object(&session, &public) {
         // Half a pair would keep the name.
         let _ = provisioning::destroy_object(&session, private);
-        return Err(Failure::Token("C_CreateObject", rv));
+        return Err(Failure::Token("C_CreateObject", rv.into()));
     }
-    made(common, &what.name, "key pair brought in");
-    Ok(())
+    made(common, &what.name, "key pair brought in")
 }
 
 /// Overwrites what a template held of a private key.
@@ -194,13 +185,12 @@ pub fn import_certificate(common: &Common, what: &args::ImportCertificate) -> Re
         Attribute::CkaValue(certificate.der),
     ]);
     asked("C_CreateObject", provisioning::create_object(&session, &template))?;
-    made(common, &what.name, "certificate brought in");
-    Ok(())
+    made(common, &what.name, "certificate brought in")
 }
 
-fn made(common: &Common, name: &Name, what: &str) {
+fn made(common: &Common, name: &Name, what: &str) -> Result<(), Failure> {
     let id = hex(&name.id.0);
-    say(common, &format!("{what}: label {:?}, id {id}", name.label), json!({ "label": name.label, "id": id }));
+    say(common, &format!("{what}: label {:?}, id {id}", name.label), json!({ "label": name.label, "id": id }))
 }
 
 /// Destroys one object.
@@ -218,8 +208,7 @@ pub fn destroy(common: &Common, what: &args::Destroy) -> Result<(), Failure> {
     ];
     let object = only(asked("C_FindObjects", session.find_objects(&template, 2))?, &what.name.label)?;
     asked("C_DestroyObject", provisioning::destroy_object(&session, object))?;
-    made(common, &what.name, "destroyed");
-    Ok(())
+    made(common, &what.name, "destroyed")
 }
 
 fn only(found: Vec<ObjectHandle>, label: &str) -> Result<ObjectHandle, Failure> {
@@ -241,7 +230,7 @@ pub fn sign(common: &Common, what: &args::Sign) -> Result<(), Failure> {
         Some(Some(Attribute::CkaKeyType(KeyType::CkkEcEdwards))) => (Mechanism::CkmEddsa, data),
         Some(Some(Attribute::CkaKeyType(KeyType::CkkEc))) => (Mechanism::CkmEcdsa, Sha256::digest(&data).to_vec()),
         Some(Some(Attribute::CkaKeyType(KeyType::CkkRsa))) => {
-            (Mechanism::CkmSha256RsaPkcsPss(RsaPkcsPssParams { hash: Hash::Sha256, s_len: SALT }), data)
+            (Mechanism::CkmSha256RsaPkcsPss(RsaPkcsPssParams::SHA256.into()), data)
         }
         _ => return Err(Failure::Cannot(format!("the key {:?} has a type that signs nothing here", what.label))),
     };
@@ -253,7 +242,8 @@ pub fn sign(common: &Common, what: &args::Sign) -> Result<(), Failure> {
     }
     let seconds = begin.elapsed().as_secs_f64();
     if what.times > 1 {
-        eprintln!("{} signatures in {seconds:.3} s: {:.0} a second", what.times, f64::from(what.times) / seconds);
+        let rate = f64::from(what.times) / seconds;
+        tell(&format_args!("{} signatures in {seconds:.3} s: {rate:.0} a second", what.times));
     }
     match &what.out {
         Some(path) => {
@@ -261,8 +251,7 @@ pub fn sign(common: &Common, what: &args::Sign) -> Result<(), Failure> {
         }
         None => {
             let text = hex(&signature);
-            say(common, &text, json!({ "signature": text }));
-            Ok(())
+            say(common, &text, json!({ "signature": text }))
         }
     }
 }

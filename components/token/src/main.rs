@@ -16,9 +16,10 @@ mod pin;
 mod show;
 mod tokens;
 
+use std::fmt;
+use std::io::{self, ErrorKind, Write as _};
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use serde_json::Value;
 
 use args::{Args, Command};
@@ -41,14 +42,14 @@ mod wit {
     });
 }
 
+secure_log_pkcs11::wit_conversions!(crate::wit::keys::pkcs11::cryptoki);
+
 fn main() -> ExitCode {
     if cfg!(not(target_arch = "wasm32")) {
-        eprintln!(
-            "secure-log-token: this is a component; build it for wasm32-wasip2 and compose it (scripts/build-components.sh)"
-        );
+        tell(&"this is a component; build it for wasm32-wasip2 and compose it (scripts/build-components.sh)");
         return ExitCode::from(CANNOT);
     }
-    let status = match Args::try_parse() {
+    let status = match Args::read(std::env::args_os()) {
         Ok(args) => run(&args),
         Err(error) => {
             let _ = error.print();
@@ -66,11 +67,12 @@ fn main() -> ExitCode {
 fn run(args: &Args) -> u8 {
     let failure = match dispatch(args) {
         Ok(()) => return 0,
+        Err(Failure::Closed) => return 0,
         Err(failure) => failure,
     };
-    eprintln!("secure-log-token: {failure}");
+    tell(&failure);
     if args.common.json {
-        println!("{}", failure.json());
+        let _ = writeln!(io::stdout(), "{}", failure.json());
     }
     failure.status()
 }
@@ -91,12 +93,18 @@ fn dispatch(args: &Args) -> Result<(), Failure> {
 }
 
 /// What a command is for: text for people, one JSON object with `--json`.
-fn say(common: &args::Common, text: &str, value: Value) {
-    if common.json {
-        println!("{value}");
-    } else {
-        println!("{text}");
-    }
+fn say(common: &args::Common, text: &str, value: Value) -> Result<(), Failure> {
+    let mut out = io::stdout();
+    let written = if common.json { writeln!(out, "{value}") } else { writeln!(out, "{text}") };
+    written.map_err(|error| match error.kind() {
+        ErrorKind::BrokenPipe => Failure::Closed,
+        _ => Failure::Cannot(format!("stdout did not take what was to be said, it may be full: {error}")),
+    })
+}
+
+/// Beside it, on stderr, for people.
+fn tell(text: &dyn fmt::Display) {
+    let _ = writeln!(io::stderr(), "secure-log-token: {text}");
 }
 
 /// Bytes as two digits each.

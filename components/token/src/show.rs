@@ -1,15 +1,16 @@
 //! What is in the tokens, for people and as JSON: one line a slot, one an object.
 
+use secure_log_pkcs11::pin::Pin;
 use serde_json::{Value, json};
 
 use crate::args::Common;
-use crate::failure::{Failure, asked, name};
+use crate::failure::{Failure, asked};
 use crate::pin;
 use crate::tokens::{self, Slot};
 use crate::wit::keys::pkcs11::cryptoki::{
     self, Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle, Session, TokenInfo, UserType,
 };
-use crate::{hex, say};
+use crate::{hex, say, tell};
 
 /// Objects shown of one token.
 const MAX_OBJECTS: u32 = 10_000;
@@ -40,20 +41,22 @@ pub fn list(common: &Common) -> Result<(), Failure> {
     let mut failed = None;
     for slot in tokens::slots()?.iter().filter(|slot| only.is_none_or(|only| only == slot.id)) {
         match &slot.token {
-            Ok(None) => say(common, &format!("slot {}: free", slot.id), json!({ "slot": slot.id, "token": null })),
-            Ok(Some(token)) => {
-                if let Err(failure) = show(common, slot, token, pin.as_ref()) {
-                    eprintln!("secure-log-token: slot {}: {failure}", slot.id);
+            Ok(None) => say(common, &format!("slot {}: free", slot.id), json!({ "slot": slot.id, "token": null }))?,
+            Ok(Some(token)) => match show(common, slot, token, pin.as_ref()) {
+                Ok(()) => {}
+                Err(Failure::Closed) => return Err(Failure::Closed),
+                Err(failure) => {
+                    tell(&format_args!("slot {}: {failure}", slot.id));
                     failed.get_or_insert(failure);
                 }
-            }
+            },
             Err(rv) => {
                 let failure = Failure::Token("C_GetTokenInfo", *rv);
                 say(
                     common,
-                    &format!("slot {}: {}, {}", slot.id, slot.description, name(*rv)),
-                    json!({ "slot": slot.id, "description": slot.description, "rv": name(*rv) }),
-                );
+                    &format!("slot {}: {}, {rv}", slot.id, slot.description),
+                    json!({ "slot": slot.id, "description": slot.description, "rv": rv.to_string() }),
+                )?;
                 failed.get_or_insert(failure);
             }
         }
@@ -61,7 +64,7 @@ pub fn list(common: &Common) -> Result<(), Failure> {
     failed.map_or(Ok(()), Err)
 }
 
-fn show(common: &Common, slot: &Slot, token: &TokenInfo, pin: Option<&pin::Pin>) -> Result<(), Failure> {
+fn show(common: &Common, slot: &Slot, token: &TokenInfo, pin: Option<&Pin>) -> Result<(), Failure> {
     let flags: Vec<String> = token.flags.iter_names().map(|(name, _)| name.to_owned()).collect();
     say(
         common,
@@ -74,17 +77,17 @@ fn show(common: &Common, slot: &Slot, token: &TokenInfo, pin: Option<&pin::Pin>)
         ),
         json!({ "slot": slot.id, "token": token.label, "serial": token.serial_number, "model": token.model,
             "manufacturer": token.manufacturer_id, "flags": flags }),
-    );
+    )?;
     let session = asked("C_OpenSession", cryptoki::open_session(slot.id, false))?;
     if let Some(pin) = pin {
         tokens::login(&session, UserType::CkuUser, pin)?;
     }
     for object in asked("C_FindObjects", session.find_objects(&[], MAX_OBJECTS))? {
         let (text, value) = described(&session, slot, object)?;
-        say(common, &text, value);
+        say(common, &text, value)?;
     }
     if pin.is_none() && !common.json {
-        eprintln!("secure-log-token: slot {}: private objects are shown with the user's PIN only", slot.id);
+        tell(&format_args!("slot {}: private objects are shown with the user's PIN only", slot.id));
     }
     Ok(())
 }

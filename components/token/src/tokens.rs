@@ -1,13 +1,15 @@
 //! Tokens: which one is meant, sessions with it, making one, its PINs.
 
+use secure_log_pkcs11::Rv;
+use secure_log_pkcs11::pin::Pin;
 use serde_json::json;
 
 use crate::args::{Common, Init, SetPin, Whose};
 use crate::failure::{Failure, asked};
-use crate::pin::{self, Pin};
-use crate::say;
-use crate::wit::keys::pkcs11::cryptoki::{self, Rv, Session, SlotId, TokenFlags, TokenInfo, UserType};
+use crate::pin;
+use crate::wit::keys::pkcs11::cryptoki::{self, Session, SlotId, TokenFlags, TokenInfo, UserType};
 use crate::wit::keys::pkcs11::provisioning;
+use crate::{say, tell};
 
 /// Bytes of a label of a token.
 const MAX_LABEL: usize = 32;
@@ -18,9 +20,9 @@ pub struct Library(());
 impl Library {
     /// C_Initialize.
     pub fn start() -> Result<Library, Failure> {
-        match cryptoki::initialize() {
-            Ok(()) | Err(Rv::CkrCryptokiAlreadyInitialized) => Ok(Library(())),
-            Err(rv) => Err(Failure::Token("C_Initialize", rv)),
+        match asked("C_Initialize", cryptoki::initialize()) {
+            Ok(()) | Err(Failure::Token(_, Rv::CkrCryptokiAlreadyInitialized)) => Ok(Library(())),
+            Err(failure) => Err(failure),
         }
     }
 }
@@ -46,7 +48,8 @@ pub fn slots() -> Result<Vec<Slot>, Failure> {
     for id in asked("C_GetSlotList", cryptoki::get_slot_list(true))? {
         let description = asked("C_GetSlotInfo", cryptoki::get_slot_info(id))?.slot_description;
         let token = cryptoki::get_token_info(id)
-            .map(|token| token.flags.contains(TokenFlags::CKF_TOKEN_INITIALIZED).then_some(token));
+            .map(|token| token.flags.contains(TokenFlags::CKF_TOKEN_INITIALIZED).then_some(token))
+            .map_err(Rv::from);
         slots.push(Slot { id, description, token });
     }
     Ok(slots)
@@ -71,7 +74,7 @@ pub fn chosen(common: &Common) -> Result<SlotId, Failure> {
         // With the label of a token that can be read the others do not matter; without one they might be meant.
         ([one], Some(_), _) | ([one], None, None) => Ok(*one),
         ([], _, Some((slot, rv))) | ([_], None, Some((slot, rv))) => {
-            eprintln!("secure-log-token: slot {}: {}", slot.id, slot.description);
+            tell(&format_args!("slot {}: {}", slot.id, slot.description));
             Err(Failure::Token("C_GetTokenInfo", rv))
         }
         ([], Some(label), None) => Err(Failure::Usage(format!("no token has the label {label:?}"))),
@@ -120,7 +123,7 @@ pub fn init(common: &Common, what: &Init, library: Library) -> Result<(), Failur
         match &slot.token {
             Err(rv) => {
                 let words = format!("slot {}, {}", slot.id, slot.description);
-                eprintln!("secure-log-token: {words}: no token is made beside one that can not be read");
+                tell(&format_args!("{words}: no token is made beside one that can not be read"));
                 return Err(Failure::Token("C_GetTokenInfo", *rv));
             }
             Ok(Some(token)) if token.label == *label => {
@@ -145,43 +148,49 @@ pub fn init(common: &Common, what: &Init, library: Library) -> Result<(), Failur
         }
     }
     asked("C_InitToken", provisioning::init_token(free.id, &officer, label))?;
+    let (slot, serial) = first_pin(library, free.id, &officer, &user).map_err(|failure| {
+        let done = format!(
+            "the token {label:?} is initialised, and its user has no PIN yet, without which it is of no use: \
+             set-pin --of user-by-so with the same PIN of the security officer sets it"
+        );
+        Failure::Begun(done, Box::new(failure))
+    })?;
+    say(
+        common,
+        &format!("token {label:?} made, in slot {slot}, serial number {serial}"),
+        json!({ "token": label, "slot": slot, "serial": serial }),
+    )
+}
+
+/// Sets the user's PIN of the token that was just initialised in the slot `made`; its slot from now on, and its serial
+/// number. Labels may repeat, so it is found again by that number.
+fn first_pin(library: Library, made: SlotId, officer: &Pin, user: &Pin) -> Result<(SlotId, String), Failure> {
+    let serial = asked("C_GetTokenInfo", cryptoki::get_token_info(made))?.serial_number;
     // A new token gets another slot when the library looks again.
     drop(library);
     let _library = Library::start()?;
-    let common =
-        Common { token: Some(label.clone()), slot: None, pin_file: None, so_pin_file: None, json: common.json };
-    let slot = chosen(&common)?;
-    {
-        let session = asked("C_OpenSession", cryptoki::open_session(slot, true))?;
-        login(&session, UserType::CkuSo, &officer)?;
-        asked("C_InitPIN", provisioning::init_pin(&session, &user))?;
-    }
-    let token = asked("C_GetTokenInfo", cryptoki::get_token_info(slot))?;
-    say(
-        &common,
-        &format!("token {label:?} made, in slot {slot}, serial number {}", token.serial_number),
-        json!({ "token": label, "slot": slot, "serial": token.serial_number }),
-    );
-    Ok(())
+    let is_it = |slot: &Slot| matches!(&slot.token, Ok(Some(token)) if token.serial_number == serial);
+    let slot = slots()?.into_iter().find(is_it).map(|slot| slot.id);
+    let slot = slot.ok_or_else(|| Failure::Cannot(format!("no slot shows a token of the serial number {serial}")))?;
+    let session = asked("C_OpenSession", cryptoki::open_session(slot, true))?;
+    login(&session, UserType::CkuSo, officer)?;
+    asked("C_InitPIN", provisioning::init_pin(&session, user))?;
+    Ok((slot, serial))
 }
 
 /// Changes a PIN.
 pub fn set_pin(common: &Common, what: &SetPin) -> Result<(), Failure> {
     let new = pin::needed(what.new_pin_file.as_deref(), "SECURE_LOG_TOKEN_NEW_PIN", "the new PIN")?;
-    let officer = match what.of {
-        Whose::User => None,
-        Whose::So | Whose::UserBySo => Some(so_pin(common)?),
-    };
-    let user = officer.is_none().then(|| user_pin(common)).transpose()?;
+    let by_user = what.of == Whose::User;
+    let old = if by_user { user_pin(common)? } else { so_pin(common)? };
     let session = session(common, true)?;
-    if let Some(pin) = &officer {
-        login(&session, UserType::CkuSo, pin)?;
+    // C_SetPIN without a login is the user's.
+    if !by_user {
+        login(&session, UserType::CkuSo, &old)?;
     }
-    match (what.of, &officer, &user) {
-        (Whose::UserBySo, ..) => asked("C_InitPIN", provisioning::init_pin(&session, &new))?,
-        (_, Some(old), _) | (_, None, Some(old)) => asked("C_SetPIN", provisioning::set_pin(&session, old, &new))?,
-        (_, None, None) => {}
+    match what.of {
+        Whose::UserBySo => asked("C_InitPIN", provisioning::init_pin(&session, &new))?,
+        Whose::User | Whose::So => asked("C_SetPIN", provisioning::set_pin(&session, &old, &new))?,
     }
-    say(common, "PIN changed", json!({ "changed": true }));
-    Ok(())
+    say(common, "PIN changed", json!({ "changed": true }))
 }

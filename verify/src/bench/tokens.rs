@@ -6,16 +6,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use secure_log::signer::Algorithm;
-use secure_log_pkcs11::{
-    Attribute, Cryptoki as _, Hash, Mechanism, ObjectClass, RsaPkcsPssParams, Session as _, UserType,
-};
+use secure_log_pkcs11::{Attribute, Cryptoki as _, Mechanism, ObjectClass, RsaPkcsPssParams, Session as _, UserType};
 use secure_log_token_native::{NativeSession, NativeToken};
 use sha2::{Digest as _, Sha256};
 
 use super::{Bench, Line, MEASURE};
 use crate::host::keystore::Keystore;
 use crate::report::alive;
-use crate::softhsm::{self, PIN, Token};
+use crate::softhsm::{PIN, Token};
 
 /// A checkpoint's text is about so long, in bytes.
 const MESSAGE: [u8; 120] = [b'x'; 120];
@@ -25,7 +23,7 @@ const MESSAGE: [u8; 120] = [b'x'; 120];
 /// # Errors
 /// No native SoftHSM, an artifact is missing, or a call fails.
 pub(super) fn run(bench: &mut Bench) -> Result<()> {
-    let module = softhsm::module()?;
+    let module = secure_log_token_native::softhsm()?;
     let token = Token::make(&bench.engine, bench.dist, &bench.dir.join("token"), &Algorithm::ALL)?;
     for algorithm in Algorithm::ALL {
         let label = format!("verify-{}", algorithm.as_str());
@@ -85,11 +83,10 @@ impl Native {
         session.login(UserType::CkuUser, Some(PIN.as_bytes()))?;
         let template = [Attribute::CkaClass(ObjectClass::CkoPrivateKey), Attribute::CkaLabel(label.to_owned())];
         let [key] = session.find_objects(&template, 2)?[..] else { bail!("no key, or two, with the label {label}") };
-        let pss = RsaPkcsPssParams { hash: Hash::Sha256, s_len: 32 };
         let (mechanism, data) = match algorithm {
             Algorithm::Ed25519 => (Mechanism::CkmEddsa, MESSAGE.to_vec()),
             Algorithm::EcdsaP256 => (Mechanism::CkmEcdsa, Sha256::digest(MESSAGE).to_vec()),
-            Algorithm::RsaPssSha256 => (Mechanism::CkmSha256RsaPkcsPss(pss), MESSAGE.to_vec()),
+            Algorithm::RsaPssSha256 => (Mechanism::CkmSha256RsaPkcsPss(RsaPkcsPssParams::SHA256), MESSAGE.to_vec()),
         };
         Ok(Native { session, key, mechanism, data, _token: token })
     }

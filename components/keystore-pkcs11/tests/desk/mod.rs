@@ -2,7 +2,7 @@
 //! takes its folder from the environment, so every test runs itself again as a child with that environment.
 
 use std::cell::{Cell, RefCell};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::rc::Rc;
 
@@ -47,15 +47,8 @@ pub fn with_token(test: impl FnOnce(&Desk)) {
     assert!(!said.contains("4711") && !said.contains("0815"), "a PIN in the output: {said}");
 }
 
-/// Debian's SoftHSM, or another module of the same kind.
 pub fn module() -> PathBuf {
-    if let Some(path) = std::env::var_os("SECURE_LOG_PKCS11_MODULE") {
-        return path.into();
-    }
-    let folders = ["x86_64-linux-gnu/softhsm", "aarch64-linux-gnu/softhsm", "softhsm"];
-    let paths = folders.map(|folder| Path::new("/usr/lib").join(folder).join("libsofthsm2.so"));
-    let found = paths.into_iter().find(|path| path.is_file());
-    found.expect("no libsofthsm2.so: apt-get install softhsm2, or set SECURE_LOG_PKCS11_MODULE")
+    secure_log_token_native::softhsm().unwrap()
 }
 
 impl Desk {
@@ -134,6 +127,8 @@ pub struct Watch {
     pub losses: Cell<Option<(u32, Rv)>>,
     /// CKA_SIGN of every key is false: neither OpenSC's tool nor SoftHSM's makes such a key.
     pub no_signing: Cell<bool>,
+    /// No token can be read.
+    pub unreadable: Cell<bool>,
     /// The token does not hash for RSASSA-PSS.
     pub no_hash: Cell<bool>,
     pub refused_mechanisms: Cell<u32>,
@@ -173,6 +168,9 @@ impl Cryptoki for Watched {
         self.token.get_slot_info(slot)
     }
     fn get_token_info(&self, slot: SlotId) -> Result<TokenInfo, Rv> {
+        if self.watch.unreadable.get() {
+            return Err(Rv::CkrTokenNotRecognized);
+        }
         let mut info = self.token.get_token_info(slot)?;
         info.flags |= *self.watch.flags.borrow();
         Ok(info)
