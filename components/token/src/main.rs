@@ -6,7 +6,7 @@
 //! |---|---|
 //! | 0 | done |
 //! | 2 | usage: an argument or a file that is none, a name that is taken or missing. Nothing was changed |
-//! | 3 | cannot: the token, its PIN or the disk said no |
+//! | 3 | cannot: the token, its PIN or the disk said no; what was made before that is said |
 
 mod args;
 mod failure;
