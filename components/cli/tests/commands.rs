@@ -226,6 +226,16 @@ fn a_failure_in_the_middle_says_where_to_go_on() {
     let expected = (0, "entry 1502 of payments is durable\n");
     assert_eq!((said.status, said.out.as_str()), expected, "as it is, the giant is passed over: {}", said.err);
     assert_eq!(desk.good("read 1502 --raw"), "after");
+    // Read in parts, none of which is the whole line; the second time it is the last and has no newline.
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("app.log").display().to_string();
+    let huge = [input.as_bytes(), &vec![b'x'; 3 * 1024 * 1024], b"\nafter\n"].concat();
+    fs::write(&path, &huge).unwrap();
+    let said = desk.run(&format!("append --from-line 1502 --file {path}"));
+    assert_eq!((said.status, said.out.as_str()), (0, "entry 1503 of payments is durable\n"), "{}", said.err);
+    fs::write(&path, &huge[..huge.len() - "\nafter\n".len()]).unwrap();
+    let said = desk.run(&format!("append --from-line 1502 --file {path}"));
+    assert_eq!((said.status, said.out), (0, format!("no new line in {path}\n")), "{}", said.err);
     for input in [&giant[..giant.len() - "\nafter\n".len()], &giant] {
         let lines = input.split_inclusive(|byte| *byte == b'\n').count();
         let said = desk.feed(&format!("append --from-line {}", lines + 1), input);
