@@ -6,7 +6,7 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
-use secure_log::types::MAX_PAYLOAD;
+use secure_log::types::{MAX_PAYLOAD, NewEvent};
 use secure_log_bindings::types::{Event, Want};
 use serde_json::json;
 
@@ -33,14 +33,19 @@ pub fn append(
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
     let stream = common.stream()?;
-    let producer = what.sign_as.as_deref().map(|identity| Producer::new(identity, stream, log)).transpose()?;
+    // Every event is made of what was typed and a payload, so a name that is none is told before anything is done.
+    NewEvent::try_from(event(what, Vec::new())).map_err(|error| Failure::usage(error.0))?;
+    let producer = what.sign_as.as_deref().map(|identity| Producer::new(identity, log)).transpose()?;
     let mut writer = Writer { stream, what, log, producer, done: 0, skipped: what.from_line - 1, durable: None };
     if !what.texts.is_empty() {
         let texts = what.texts.iter().map(|text| text.clone().into_bytes()).collect();
         let first = writer.write(texts).map_err(|failure| failure.after(&format!("{stream}: ")))?;
-        return writer.tell(first, console);
+        return writer
+            .tell(first, console)
+            .map_err(|failure| failure.after(&format!("{}, but ", writer.stored(first))));
     }
     match what.file.as_deref().filter(|path| path.as_os_str() != "-") {
+        None if what.follow => Err(Failure::usage("--follow needs the name of a file: stdin is read until it ends")),
         None => writer.lines("stdin", None, None, console),
         Some(path) => {
             let name = path.display().to_string();
@@ -52,6 +57,19 @@ pub fn append(
             let mut input = BufReader::with_capacity(READ, opened);
             writer.lines(&name, Some(&mut input), what.follow.then_some(path), console)
         }
+    }
+}
+
+fn event(what: &Append, payload: Vec<u8>) -> Event {
+    Event {
+        event_type: what.event_type.clone(),
+        severity: what.severity.into(),
+        producer: what.producer.clone(),
+        payload: Some(payload),
+        payload_encoding: Some(what.encoding.clone()),
+        salt: None,
+        idempotency_key: None,
+        author: None,
     }
 }
 
@@ -70,23 +88,6 @@ struct Writer<'a, L> {
 }
 
 impl<L: Service> Writer<'_, L> {
-    fn event(&mut self, payload: Vec<u8>) -> Result<Event, Failure> {
-        let event = Event {
-            event_type: self.what.event_type.clone(),
-            severity: self.what.severity.into(),
-            producer: self.what.producer.clone(),
-            payload: Some(payload),
-            payload_encoding: Some(self.what.encoding.clone()),
-            salt: None,
-            idempotency_key: None,
-            author: None,
-        };
-        match &mut self.producer {
-            Some(producer) => producer.sign(event),
-            None => Ok(event),
-        }
-    }
-
     /// Appends lines until the input ends; the end of a `followed` file is waited at. `input` absent: stdin.
     fn lines(
         &mut self,
@@ -108,7 +109,10 @@ impl<L: Service> Writer<'_, L> {
             position += read as u64;
             let used = self.whole_lines(name, &pending, console)?;
             pending.drain(..used);
-            if pending.len() > MAX_PAYLOAD {
+            if self.skipped > 0 {
+                // Of a line that is passed over one byte is kept: that it has begun.
+                pending.truncate(1);
+            } else if pending.len() > MAX_PAYLOAD {
                 return Err(self.too_long(name));
             }
             match (read, followed) {
@@ -125,10 +129,14 @@ impl<L: Service> Writer<'_, L> {
                 _ => console.progress("lines", self.done, None),
             }
         }
-        if !pending.is_empty() {
+        if !pending.is_empty() && !self.passes_over() {
             self.append_lines(name, vec![pending], console)?;
         }
         let lines = self.done;
+        if self.skipped > 0 {
+            let from = self.what.from_line;
+            return Err(Failure::usage(format!("{name} has {lines} lines: --from-line {from} is beyond its end")));
+        }
         match self.durable {
             Some(_) => Ok(()),
             None => console.say(|| format!("no new line in {name}"), || json!({ "appended": 0, "lines": lines })),
@@ -167,12 +175,25 @@ impl<L: Service> Writer<'_, L> {
         ))
     }
 
+    /// Whether the next line is one to pass over, which it then is: neither copied nor looked at.
+    fn passes_over(&mut self) -> bool {
+        let passes = self.skipped > 0;
+        if passes {
+            self.skipped -= 1;
+            self.done += 1;
+        }
+        passes
+    }
+
     /// Appends the lines of `bytes` that end with a newline; says how many bytes that were.
     fn whole_lines(&mut self, name: &str, bytes: &[u8], console: &mut Console<'_>) -> Result<usize, Failure> {
         let (mut used, mut batch, mut size) = (0, Vec::new(), 0);
         for line in bytes.split_inclusive(|byte| *byte == b'\n') {
             let Some(text) = line.strip_suffix(b"\n") else { break };
             used += line.len();
+            if self.passes_over() {
+                continue;
+            }
             if text.len() > MAX_PAYLOAD {
                 self.append_lines(name, std::mem::take(&mut batch), console)?;
                 return Err(self.too_long(name));
@@ -188,11 +209,7 @@ impl<L: Service> Writer<'_, L> {
         Ok(used)
     }
 
-    fn append_lines(&mut self, name: &str, mut lines: Vec<Vec<u8>>, console: &mut Console<'_>) -> Result<(), Failure> {
-        let skip = lines.len().min(usize::try_from(self.skipped).unwrap_or(usize::MAX));
-        lines.drain(..skip);
-        self.skipped -= skip as u64;
-        self.done += skip as u64;
+    fn append_lines(&mut self, name: &str, lines: Vec<Vec<u8>>, console: &mut Console<'_>) -> Result<(), Failure> {
         if lines.is_empty() {
             return Ok(());
         }
@@ -204,8 +221,11 @@ impl<L: Service> Writer<'_, L> {
 
     /// Appends one batch; durable on return. Gives the first seqno.
     fn write(&mut self, payloads: Vec<Vec<u8>>) -> Result<u64, Failure> {
-        let events = payloads.into_iter().map(|payload| self.event(payload)).collect::<Result<Vec<_>, _>>()?;
-        let batch = self.log.append_batch(self.stream, &events, Want::Synced)?;
+        let events: Vec<Event> = payloads.into_iter().map(|payload| event(self.what, payload)).collect();
+        let batch = match &mut self.producer {
+            Some(producer) => producer.append(&events, self.stream, self.log)?,
+            None => self.log.append_batch(self.stream, &events, Want::Synced)?,
+        };
         let (Some(first), Some(last)) = (batch.results.first(), batch.results.last()) else {
             return Err(Failure::CannotTell("the log answered nothing".into()));
         };
@@ -220,15 +240,20 @@ impl<L: Service> Writer<'_, L> {
     /// Tells that the entries from `first` on are durable. Who cannot be told must not believe that all went well.
     fn tell(&self, first: u64, console: &mut Console<'_>) -> Result<(), Failure> {
         let (stream, last) = (self.stream, self.durable.unwrap_or(first));
-        let text = || match first == last {
-            true => format!("entry {first} of {stream} is durable"),
-            false => format!("entries {first} to {last} of {stream} are durable"),
-        };
         let value = || json!({ "stream": stream, "first": first, "last": last, "durable-through": last });
-        console.say(text, value).and_then(|()| console.flush()).map_err(|failure| match failure {
+        console.say(|| self.stored(first), value).and_then(|()| console.flush()).map_err(|failure| match failure {
             Failure::Closed => Failure::CannotTell("stdout was closed".into()),
             failure => failure,
         })
+    }
+
+    /// The entries from `first` on, in words.
+    fn stored(&self, first: u64) -> String {
+        let (stream, last) = (self.stream, self.durable.unwrap_or(first));
+        match first == last {
+            true => format!("entry {first} of {stream} is durable"),
+            false => format!("entries {first} to {last} of {stream} are durable"),
+        }
     }
 
     fn too_long(&self, name: &str) -> Failure {
@@ -241,17 +266,10 @@ impl<L: Service> Writer<'_, L> {
         let next = self.done + 1;
         match self.durable {
             None => failure.after(&format!("{name}, from line {next} on nothing is known to be in the log: ")),
-            Some(entry) => {
-                let failure = failure.after(&format!(
-                    "{name} is durable through line {} (entry {entry}), go on with --from-line {next}: ",
-                    self.done
-                ));
-                // Usage would say that nothing was changed.
-                match failure {
-                    Failure::Usage(text) => Failure::CannotTell(text),
-                    failure => failure,
-                }
-            }
+            Some(entry) => failure.changed().after(&format!(
+                "{name} is durable through line {} (entry {entry}), go on with --from-line {next}: ",
+                self.done
+            )),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What can be typed.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -108,11 +109,17 @@ pub fn file(path: &Path, cap: usize) -> Result<Vec<u8>, Failure> {
     if metadata.is_dir() {
         return Err(named("a folder, not a file".into()));
     }
-    let length = metadata.len();
-    if length > cap as u64 {
-        return Err(named(format!("{length} bytes, at most {cap}")));
-    }
-    fs::read(path).map_err(|error| named(failure::why(&error)))
+    let read = File::open(path).and_then(|file| capped(file, cap));
+    let length = metadata.len().max(cap as u64 + 1);
+    let too_long = || named(format!("{length} bytes or more, at most {cap}"));
+    read.map_err(|error| named(failure::why(&error)))?.ok_or_else(too_long)
+}
+
+/// All that is to be read, at most `cap` bytes; absent: there is more.
+pub fn capped(from: impl io::Read, cap: usize) -> io::Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::new();
+    from.take(cap as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(Some(bytes).filter(|bytes| bytes.len() <= cap))
 }
 
 /// A small file of UTF-8.
@@ -196,6 +203,11 @@ pub struct Attest {
 }
 
 impl Command {
+    /// Whether it works on a log. The others judge files and sign records: nothing is opened.
+    pub fn needs_log(&self) -> bool {
+        !matches!(self, Command::CheckProof(_) | Command::Consistency(Consistency::Check { .. }) | Command::Record(_))
+    }
+
     /// Whether it only looks at the log: nothing is written then, and no log is made where there is none.
     pub fn only_reads(&self) -> bool {
         matches!(
@@ -206,7 +218,6 @@ impl Command {
                 | Command::Checkpoint { .. }
                 | Command::Verify(_)
                 | Command::Prove(_)
-                | Command::CheckProof(_)
                 | Command::Consistency(_)
                 | Command::Vkey { .. }
                 | Command::Export(_)

@@ -10,7 +10,7 @@ use crate::failure::Failure;
 /// Bytes asked of stdin at once: as many lines as there are go into one batch.
 const INPUT: usize = 256 * 1024;
 /// Entries from which on reading all of them again takes some seconds: who watches is told.
-pub const LONG: u64 = 100_000;
+const LONG: u64 = 100_000;
 /// Between two states of a progress line.
 const REFRESH: Duration = Duration::from_millis(200);
 
@@ -94,12 +94,13 @@ impl<'a> Console<'a> {
         let _ = writeln!(self.out, "{value}").and_then(|()| self.out.flush());
     }
 
-    /// What a work that can not be counted will take, if it is long; asked and shown on a terminal only, until the
-    /// next word.
-    pub fn patience(&mut self, text: impl FnOnce() -> Option<String>) {
+    /// What a work on the entries of a stream, at most this many, will take, if it is long; asked and shown on a
+    /// terminal only, until the next word.
+    pub fn patience(&mut self, doing: &str, stream: &str, entries: impl FnOnce() -> Option<u64>) {
         if self.watched
-            && let Some(text) = text()
+            && let Some(entries) = entries().filter(|entries| *entries >= LONG)
         {
+            let text = format!("{doing} up to {entries} entries of {stream}; a million takes about a minute");
             let _ = write!(self.err, "{text}").and_then(|()| self.err.flush());
             self.shown = Some(Instant::now());
         }
@@ -138,11 +139,13 @@ mod tests {
 
     #[test]
     fn only_a_person_is_asked_for_patience_and_the_next_word_takes_its_place() {
-        for (watched, expected) in [(true, "a minute\r\x1b[K"), (false, "")] {
+        let patience = "sealing up to 100000 entries of app; a million takes about a minute\r\x1b[K";
+        for (watched, expected) in [(true, patience), (false, "")] {
             let (mut input, mut out, mut err) = (io::empty(), Vec::new(), Vec::new());
             let mut console = Console::new(&mut input, &mut out, &mut err, watched);
-            console.patience(|| None);
-            console.patience(|| Some("a minute".into()));
+            console.patience("sealing", "app", || None);
+            console.patience("sealing", "app", || Some(LONG - 1));
+            console.patience("sealing", "app", || Some(LONG));
             assert!(console.say(|| "done".into(), || Value::Null).is_ok());
             assert_eq!((out.as_slice(), err.as_slice()), (&b"done\n"[..], expected.as_bytes()));
         }

@@ -24,7 +24,7 @@ pub fn prove(common: &Common, what: &Prove, log: &mut impl Service, console: &mu
     let shown = Shown::new(log.read(stream, seqno).map_err(Failure::from).map_err(named)?)?;
     let (note, checkpoint) = parse_checkpoint(&signed_note(stream, what.size, log)?)?;
     if seqno >= checkpoint.size {
-        let why = format!("the signed checkpoint covers entries 0 to {}: seal and sign first", checkpoint.size - 1);
+        let why = format!("the signed checkpoint has {} entries: seal and sign first", checkpoint.size);
         return Err(named(Failure::usage(why)));
     }
     let proof = log.build_inclusion_proof(stream, seqno, checkpoint.size).map_err(Failure::from).map_err(named)?;

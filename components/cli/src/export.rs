@@ -25,6 +25,7 @@ use serde_json::json;
 
 use crate::args::{Common, Export};
 use crate::console::Console;
+use crate::evidence::path;
 use crate::failure::Failure;
 use crate::read::PAGE;
 use crate::seal::{parse_checkpoint, signed_note};
@@ -202,9 +203,7 @@ fn consistent(stream: &str, before: &Checkpoint, after: &Checkpoint, log: &mut i
         ));
     }
     let proof = log.build_consistency_proof(stream, before.size, after.size)?;
-    let path: Vec<Digest> =
-        proof.path.iter().map(|hash| Digest::try_from(hash.as_slice())).collect::<Result<_, _>>()?;
-    match verify_consistency(before.size, after.size, &path, &before.root, &after.root) {
+    match verify_consistency(before.size, after.size, &path(&proof.path)?, &before.root, &after.root) {
         true => Ok(()),
         false => refuse(format!(
             "the log's checkpoint of {} entries does not continue the published one of {}",

@@ -61,6 +61,14 @@ impl Failure {
         }
     }
 
+    /// The same, after something was changed: a misuse would say that nothing was.
+    pub fn changed(self) -> Failure {
+        match self {
+            Failure::Usage(text) => Failure::CannotTell(text),
+            other => other,
+        }
+    }
+
     /// The exit status.
     pub fn status(&self) -> u8 {
         match self {

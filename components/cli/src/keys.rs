@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::args::{Attest, Common, RevokeKey, RotateKey, file};
 use crate::console::Console;
 use crate::failure::Failure;
+use crate::seal::unsigned;
 use crate::service::Service;
 
 /// Hands the stream over from `--key` to another key; both sign.
@@ -23,9 +24,8 @@ pub fn rotate(
         |error: LogError| Failure::from(error).after(&format!("rotation of {stream} from key {old} to {new}: "));
     let AppendResult { seqno, .. } = log.rotate_key(stream, old, new, attestation).map_err(named)?;
     // The entry is durable: what fails from here on does not undo it.
-    let done =
-        |error: LogError| Failure::from(error).after(&format!("entry {seqno} of {stream} is the rotation, but "));
-    let vkey = log.verifier_key(new, stream).map_err(done)?;
+    let done = |failure: Failure| failure.changed().after(&format!("entry {seqno} of {stream} is the rotation, but "));
+    let vkey = log.verifier_key(new, stream).map_err(Failure::from).map_err(done)?;
     let sealed = match what.no_seal {
         true => None,
         false => Some(settle(stream, new, log).map_err(done)?),
@@ -52,11 +52,19 @@ pub fn rotate(
 
 /// Seals, and signs with the new key: number of the segment and entries under it. Before that nobody but the store
 /// knows that there was a rotation: a store that takes it away shows a log in which the old key signs on.
-fn settle(stream: &str, key: &str, log: &mut impl Service) -> Result<(u64, u64), LogError> {
-    let info = log.close_segment(stream)?;
-    let (number, size) = (info.id.number, info.last_seqno.saturating_add(1));
-    log.sign_segment(key, info.id)?;
-    Ok((number, size))
+fn settle(stream: &str, key: &str, log: &mut impl Service) -> Result<(u64, u64), Failure> {
+    // A timer may have sealed between rotation and here, and more may have been appended since. All before the
+    // rotation is signed, so the first segment that is not holds it; if there is none, the new key signs elsewhere too.
+    match log.close_segment(stream) {
+        Ok(_) | Err(LogError::EmptySegment) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let number = unsigned(stream, log)?;
+    let infos = log.list_segments(stream, number.saturating_sub(1), 2)?;
+    let info = infos.iter().find(|info| !info.signed).or(infos.last());
+    let info = info.ok_or_else(|| Failure::finding("the log gives no segment that holds it"))?;
+    log.sign_segment(key, info.id.clone())?;
+    Ok((info.id.number, info.last_seqno.saturating_add(1)))
 }
 
 /// Takes back a key before the current one, which is `--key` and signs.

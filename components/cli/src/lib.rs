@@ -64,41 +64,35 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, log: &mut impl Service
 }
 
 fn dispatch(args: Args, log: &mut impl Service, console: &mut Console<'_>) -> Result<(), Failure> {
-    let common = &args.common;
-    match args.command {
+    let (common, command) = (&args.common, args.command);
+    if command.needs_log() {
+        log.open(&common.config(command.only_reads())?).map_err(|error| match error {
+            LogError::Store(StoreError::Invalid(why)) => Failure::usage(why),
+            error => error.into(),
+        })?;
+    }
+    match command {
+        Command::Append(what) => append::append(common, &what, log, console),
+        Command::Read(what) => read::read(common, &what, log, console),
+        Command::Tail(what) => read::tail(common, &what, log, console),
+        Command::Streams => read::streams(log, console),
+        Command::Seal => seal::seal(common, log, console),
+        Command::Sign { segment } => seal::sign(common, segment, log, console),
+        Command::Checkpoint { size } => seal::checkpoint(common, size, log, console),
+        Command::Verify(what) => verify::verify(common, what, log, console),
+        Command::Vkey { as_policy } => seal::vkey(common, as_policy, log, console),
+        Command::Keygen { as_policy } => seal::keygen(common, as_policy, log, console),
+        Command::Prove(what) => evidence::prove(common, &what, log, console),
         Command::CheckProof(what) => evidence::check_proof(common, &what, console),
-        Command::Consistency(args::Consistency::Check { file }) => evidence::check_consistency(common, &file, console),
-        Command::Record(what) => record::record(common, what, log, console),
-        command => {
-            let config = common.config(command.only_reads())?;
-            log.open(&config).map_err(|error| match error {
-                LogError::Store(StoreError::Invalid(why)) => Failure::usage(why),
-                error => error.into(),
-            })?;
-            match command {
-                Command::Append(what) => append::append(common, &what, log, console),
-                Command::Read(what) => read::read(common, &what, log, console),
-                Command::Tail(what) => read::tail(common, &what, log, console),
-                Command::Streams => read::streams(log, console),
-                Command::Seal => seal::seal(common, log, console),
-                Command::Sign { segment } => seal::sign(common, segment, log, console),
-                Command::Checkpoint { size } => seal::checkpoint(common, size, log, console),
-                Command::Verify(what) => verify::verify(common, what, log, console),
-                Command::Vkey { as_policy } => seal::vkey(common, as_policy, log, console),
-                Command::Keygen { as_policy } => seal::keygen(common, as_policy, log, console),
-                Command::Prove(what) => evidence::prove(common, &what, log, console),
-                Command::Consistency(args::Consistency::Build { old, new, out }) => {
-                    evidence::prove_consistency(common, (old, new), &out, log, console)
-                }
-                Command::Export(what) => export::export(common, &what, log, console),
-                Command::RotateKey(what) => keys::rotate(common, &what, log, console),
-                Command::RevokeKey(what) => keys::revoke(common, &what, log, console),
-                Command::Witness(args::Witness::Submit(what)) => witness::submit(common, &what, log, console),
-                Command::AttestKey(what) => keys::attest(common, &what, log, console),
-                Command::CheckProof(_) | Command::Consistency(args::Consistency::Check { .. }) | Command::Record(_) => {
-                    Ok(())
-                }
-            }
+        Command::Consistency(args::Consistency::Build { old, new, out }) => {
+            evidence::prove_consistency(common, (old, new), &out, log, console)
         }
+        Command::Consistency(args::Consistency::Check { file }) => evidence::check_consistency(common, &file, console),
+        Command::Export(what) => export::export(common, &what, log, console),
+        Command::RotateKey(what) => keys::rotate(common, &what, log, console),
+        Command::RevokeKey(what) => keys::revoke(common, &what, log, console),
+        Command::AttestKey(what) => keys::attest(common, &what, log, console),
+        Command::Witness(args::Witness::Submit(what)) => witness::submit(common, &what, log, console),
+        Command::Record(what) => record::record(common, what, log, console),
     }
 }

@@ -5,7 +5,6 @@
 
 mod archive;
 
-use std::io::Read as _;
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -16,7 +15,7 @@ use secure_log::signer::{MAX_PIN, PublicKey};
 use secure_log::types::MAX_ATTESTATION;
 use serde_json::{Value, json};
 
-use crate::args::{self, Common, RecordSign, RecordVerify, text_file};
+use crate::args::{self, Common, RecordSign, RecordVerify, capped, text_file};
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::keys;
@@ -78,13 +77,8 @@ fn sign(
 
 /// Stdin to its end, at most `cap` bytes.
 fn stdin(console: &mut Console<'_>, cap: usize) -> Result<Vec<u8>, Failure> {
-    let mut bytes = Vec::new();
-    let read = console.input().take(cap as u64 + 1).read_to_end(&mut bytes);
-    read.map_err(|error| Failure::io("stdin", &error))?;
-    match bytes.len() > cap {
-        true => Err(Failure::usage(format!("stdin: more than {cap} bytes"))),
-        false => Ok(bytes),
-    }
+    let read = capped(console.input(), cap).map_err(|error| Failure::io("stdin", &error))?;
+    read.ok_or_else(|| Failure::usage(format!("stdin: more than {cap} bytes")))
 }
 
 fn utf8(name: &str, bytes: Vec<u8>) -> Result<String, Failure> {

@@ -1,12 +1,12 @@
 //! `seal`, `sign`, `checkpoint`, `vkey`, `keygen`: statements about a stream, and who makes them.
 
 use secure_log::note::{Checkpoint, Note, VerifierKey};
-use secure_log::types::hex;
+use secure_log::types::{StreamId, hex};
 use secure_log_bindings::types::{LogError, SegmentId, SegmentInfo};
 use serde_json::{Value, json};
 
 use crate::args::Common;
-use crate::console::{Console, LONG};
+use crate::console::Console;
 use crate::failure::Failure;
 use crate::read::PAGE;
 use crate::service::Service;
@@ -14,6 +14,8 @@ use crate::service::Service;
 /// Seals what is open. Nothing to seal is no failure: a timer may call this.
 pub fn seal(common: &Common, log: &mut impl Service, console: &mut Console<'_>) -> Result<(), Failure> {
     let stream = common.stream()?;
+    // All are hashed again where no head is remembered.
+    console.patience("sealing", stream, || Some(log.head(stream).ok()?.size));
     match log.close_segment(stream) {
         Ok(info) => console.say(|| format!("sealed {}", segment_text(&info)), || segment_value(stream, Some(&info))),
         Err(LogError::EmptySegment) => {
@@ -56,11 +58,10 @@ pub fn sign(
         let Some(last) = infos.last().map(|info| info.id.number) else { break };
         for info in infos.iter().filter(|info| !info.signed) {
             let entries = info.last_seqno.saturating_sub(info.first_seqno).saturating_add(1);
-            let text = || format!("signing {entries} entries of {stream}; a million takes about a minute");
-            console.patience(|| (entries >= LONG).then(text));
+            console.patience("signing", stream, || Some(entries));
             sign_one(stream, key, info.id.number, log, console)?;
-            console.progress("signed segments", signed, None);
             signed += 1;
+            console.progress("signed segments", signed, None);
         }
         next = last + 1;
     }
@@ -185,11 +186,19 @@ pub fn keygen(
     log: &mut impl Service,
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
-    let stream = common.stream()?;
-    match log.head(stream) {
-        Ok(_) => {}
-        Err(LogError::StreamNotFound) => log.create_stream(stream).map_err(Failure::about(stream))?,
-        Err(error) => return Err(Failure::about(stream)(error)),
-    }
+    let (stream, key) = (common.stream()?, common.key()?);
+    // A name that is none, and a key that is none, are told before anything is made.
+    StreamId::try_from(stream).map_err(|error| Failure::usage(error.0))?;
+    log.signer(key).map_err(Failure::from).map_err(|failure| failure.after(&format!("key {key} for {stream}: ")))?;
+    created(stream, log)?;
     vkey(common, as_policy, log, console)
+}
+
+/// Creates the stream (tier public) if there is none.
+pub fn created(stream: &str, log: &mut impl Service) -> Result<(), Failure> {
+    match log.head(stream) {
+        Ok(_) => Ok(()),
+        Err(LogError::StreamNotFound) => log.create_stream(stream).map_err(Failure::about(stream)),
+        Err(error) => Err(Failure::about(stream)(error)),
+    }
 }

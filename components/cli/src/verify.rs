@@ -6,7 +6,7 @@ use secure_log_bindings::types::{Finding, LogError, Report, RevokedKey, SeqnoRan
 use serde_json::{Value, json};
 
 use crate::args::{Common, Verify};
-use crate::console::{Console, LONG};
+use crate::console::Console;
 use crate::failure::Failure;
 use crate::service::Service;
 
@@ -26,11 +26,7 @@ pub fn verify(common: &Common, what: Verify, log: &mut impl Service, console: &m
         }
     };
     let trust = Trust { signers, authors: what.authors, require_author: what.require_author };
-    console.patience(|| {
-        let entries = log.head(stream).ok()?.size;
-        let text = || format!("verifying {entries} entries of {stream}; a million takes about a minute");
-        (entries >= LONG).then(text)
-    });
+    console.patience("verifying", stream, || Some(log.head(stream).ok()?.size));
     let report = log.verify(stream, trust).map_err(|error| match error {
         LogError::Untrusted(why) => Failure::CannotTell(format!("{stream}: {why}")),
         error => Failure::from(error).after(&format!("{stream}: ")),
@@ -38,13 +34,13 @@ pub fn verify(common: &Common, what: Verify, log: &mut impl Service, console: &m
     let verdict = Verdict::of(&report, needs_witnesses);
     console.say(|| report_text(&report, &verdict), || report_value(&report, &verdict))?;
     let entries = report.entries;
-    match (verdict, &report.finding) {
-        (Verdict::NotWhole, Some(finding)) => Err(Failure::finding(finding_text(finding))),
-        (Verdict::NotWhole, None) | (Verdict::Whole(_), _) => Ok(()),
-        (Verdict::NotSigned, _) => Err(Failure::CannotTell(format!(
+    match verdict {
+        Verdict::Whole(_) => Ok(()),
+        Verdict::NotWhole(finding) => Err(Failure::finding(finding_text(finding))),
+        Verdict::NotSigned => Err(Failure::CannotTell(format!(
             "{stream}: no signature counts, so nobody vouches for its {entries} entries: what is not signed yet, seal and sign"
         ))),
-        (Verdict::NotWitnessed, _) => Err(Failure::CannotTell(format!(
+        Verdict::NotWitnessed => Err(Failure::CannotTell(format!(
             "{stream}: the policy's quorum of witnesses is met by no checkpoint, so it vouches for none of the {entries} \
              entries: submit a signed checkpoint to them"
         ))),
@@ -53,22 +49,22 @@ pub fn verify(common: &Common, what: Verify, log: &mut impl Service, console: &m
 
 /// What may be concluded from a report.
 #[derive(Clone, Copy)]
-enum Verdict {
+enum Verdict<'a> {
     /// No fault, and the trust vouches for this many entries, at least one.
     Whole(u64),
-    /// A finding.
-    NotWhole,
+    /// This finding.
+    NotWhole(&'a Finding),
     /// No fault, but no checkpoint counts: whoever holds the store could have written all of it anew.
     NotSigned,
     /// No fault, but no checkpoint has the quorum that the policy demands.
     NotWitnessed,
 }
 
-impl Verdict {
-    fn of(report: &Report, needs_witnesses: bool) -> Verdict {
+impl<'a> Verdict<'a> {
+    fn of(report: &'a Report, needs_witnesses: bool) -> Verdict<'a> {
         let end = |range: &SeqnoRange| range.last.saturating_add(1);
         match (&report.finding, &report.signed, &report.witnessed) {
-            (Some(_), _, _) => Verdict::NotWhole,
+            (Some(finding), _, _) => Verdict::NotWhole(finding),
             (None, None, _) => Verdict::NotSigned,
             (None, Some(_), None) if needs_witnesses => Verdict::NotWitnessed,
             (None, Some(_), Some(witnessed)) if needs_witnesses => Verdict::Whole(end(witnessed)),
@@ -80,14 +76,14 @@ impl Verdict {
     fn vouched(self) -> u64 {
         match self {
             Verdict::Whole(vouched) => vouched,
-            Verdict::NotWhole | Verdict::NotSigned | Verdict::NotWitnessed => 0,
+            Verdict::NotWhole(_) | Verdict::NotSigned | Verdict::NotWitnessed => 0,
         }
     }
 
     fn name(self) -> &'static str {
         match self {
             Verdict::Whole(_) => "whole",
-            Verdict::NotWhole => "not-whole",
+            Verdict::NotWhole(_) => "not-whole",
             Verdict::NotSigned => "not-signed",
             Verdict::NotWitnessed => "not-witnessed",
         }
@@ -107,7 +103,7 @@ impl Verdict {
     }
 }
 
-fn report_text(report: &Report, verdict: &Verdict) -> String {
+fn report_text(report: &Report, verdict: &Verdict<'_>) -> String {
     let range = |name: &str, range: &Option<SeqnoRange>| match range {
         Some(SeqnoRange { first, last }) => format!("\n  {name:<11}{first} to {last}"),
         None => format!("\n  {name:<11}none"),
@@ -140,16 +136,15 @@ fn report_text(report: &Report, verdict: &Verdict) -> String {
     text
 }
 
-fn report_value(report: &Report, verdict: &Verdict) -> Value {
+fn report_value(report: &Report, verdict: &Verdict<'_>) -> Value {
     let range = |range: &Option<SeqnoRange>| range.as_ref().map(|range| json!([range.first, range.last]));
     let signers: Vec<Value> = report
         .signers
         .iter()
         .map(|signer| {
-            let SeqnoRange { first, last } = SeqnoRange { first: signer.first_seqno, last: signer.last_seqno };
             json!({
-                "vkey": signer.vkey, "first": first, "last": last, "checkpoints": signer.checkpoints,
-                "rotated-in": signer.rotated_in,
+                "vkey": signer.vkey, "first": signer.first_seqno, "last": signer.last_seqno,
+                "checkpoints": signer.checkpoints, "rotated-in": signer.rotated_in,
             })
         })
         .collect();

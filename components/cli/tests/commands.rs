@@ -10,37 +10,21 @@ mod world;
 
 use std::ffi::OsString;
 use std::fs;
-use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use desk::Desk;
+use desk::{Desk, parsed};
+use secure_log::author;
 use secure_log::note::VerifierKey;
 use secure_log::store::{RowKind, StoreError};
-use secure_log::types::StreamId;
+use secure_log::types::{NewEvent, StreamId};
 use secure_log_cli::{CANNOT_TELL, Console, FINDING, USAGE, run};
 use serde_json::Value;
 use world::stream;
 
-fn json(line: &str) -> Value {
-    serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
-}
-
-/// A desk with a log of three events, sealed and signed, and the policy that pins its key.
-fn signed(folder: &Path) -> (Desk, String) {
-    let mut desk = Desk::new();
-    let policy = folder.join("policy").display().to_string();
-    fs::write(&policy, desk.good("keygen --as-policy")).unwrap();
-    for text in ["one", "two", "three"] {
-        desk.good(&format!("append {text}"));
-    }
-    desk.good("seal");
-    desk.good("sign");
-    (desk, policy)
-}
-
 #[test]
 fn from_an_empty_folder_to_a_proof_that_a_stranger_checks() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut desk, policy) = signed(folder.path());
+    let (mut desk, policy) = Desk::signed(folder.path(), 3);
     let report = desk.good(&format!("verify --policy {policy}"));
     assert!(
         report.starts_with("WHOLE: log.example.org/payments\n") && report.contains("signed     0 to 4"),
@@ -55,7 +39,7 @@ fn from_an_empty_folder_to_a_proof_that_a_stranger_checks() {
     assert!(!said.contains("two"), "the payload was not given");
     let said =
         elsewhere.good(&format!("--json check-proof {prefix}.tlog-proof --payload {prefix}.payload --policy {policy}"));
-    let value = json(&said);
+    let value = parsed(&said);
     assert_eq!((&value["proven"], &value["entry"]["payload"]), (&Value::Bool(true), &Value::from("two")));
     assert_eq!(value["entry"]["erased"], Value::Null);
 
@@ -75,10 +59,8 @@ fn from_an_empty_folder_to_a_proof_that_a_stranger_checks() {
 #[test]
 fn one_checkpoint_continues_another_and_a_file_shows_it() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut desk, policy) = signed(folder.path());
-    desk.good("append four");
-    desk.good("seal");
-    desk.good("sign");
+    let (mut desk, policy) = Desk::signed(folder.path(), 3);
+    desk.grow("four");
     let file = folder.path().join("proof").display().to_string();
     desk.good(&format!("consistency build --old 5 --out {file} --policy {policy}"));
     let said = Desk::new().good(&format!("consistency check {file} --policy {policy}"));
@@ -93,7 +75,7 @@ fn one_checkpoint_continues_another_and_a_file_shows_it() {
 #[test]
 fn the_exit_status_says_who_is_to_blame() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut desk, policy) = signed(folder.path());
+    let (mut desk, policy) = Desk::signed(folder.path(), 3);
     assert_eq!(desk.run("--help").status, 0);
     assert!(desk.run("--help").out.contains("check-proof"));
     for (line, why) in [
@@ -108,6 +90,7 @@ fn the_exit_status_says_who_is_to_blame() {
         ("prove 5", "entry 5 of payments"),
         ("append --file /no/such/file", "/no/such/file"),
         ("append one --file x", "cannot be used with"),
+        ("append --follow --file -", "--follow needs the name of a file"),
     ] {
         let said = desk.run(line);
         assert!(said.status == USAGE && said.err.contains(why), "{line}: {} {}", said.status, said.err);
@@ -123,7 +106,7 @@ fn the_exit_status_says_who_is_to_blame() {
 
     desk.store.rows(RowKind::Entry, |rows| rows[2].payload.as_mut().unwrap()[17] ^= 1);
     let said = Desk::over(&desk.store).run(&format!("--json verify --policy {policy}"));
-    let lines: Vec<Value> = said.out.lines().map(json).collect();
+    let lines: Vec<Value> = said.out.lines().map(parsed).collect();
     assert_eq!(said.status, FINDING);
     assert_eq!(
         (&lines[0]["whole"], &lines[0]["finding"]["kind"]),
@@ -149,17 +132,16 @@ fn what_nobody_vouches_for_is_not_whole() {
         );
         assert!(said.err.contains("nobody vouches for its 2 entries"), "{}", said.err);
     }
-    let report = json(desk.run(&format!("--json verify --policy {policy}")).out.lines().next().unwrap());
+    let report = parsed(desk.run(&format!("--json verify --policy {policy}")).out.lines().next().unwrap());
     let verdict = [&report["whole"], &report["verdict"], &report["vouched"], &report["behind"]];
     assert_eq!(verdict, [&Value::from(false), &Value::from("not-signed"), &Value::from(0), &Value::from(2)]);
 
-    desk.good("seal");
-    desk.good("sign");
+    desk.settle();
     desk.good("append two");
     let said = desk.good(&format!("verify --policy {policy}"));
     let line = "WHOLE: log.example.org/payments through entry 2; nobody vouches yet for the 1 behind it\n";
     assert!(said.starts_with(line), "{said}");
-    let report = json(&desk.good(&format!("--json verify --policy {policy}")));
+    let report = parsed(&desk.good(&format!("--json verify --policy {policy}")));
     let verdict = [&report["whole"], &report["verdict"], &report["vouched"], &report["behind"]];
     assert_eq!(verdict, [&Value::from(true), &Value::from("whole"), &Value::from(3), &Value::from(1)]);
 
@@ -173,14 +155,14 @@ fn what_nobody_vouches_for_is_not_whole() {
         said.out
     );
     assert!(said.err.contains("quorum of witnesses is met by no checkpoint"), "{}", said.err);
-    let report = json(desk.run(&format!("--json verify --policy {policy}")).out.lines().next().unwrap());
+    let report = parsed(desk.run(&format!("--json verify --policy {policy}")).out.lines().next().unwrap());
     assert_eq!((&report["whole"], &report["verdict"]), (&Value::from(false), &Value::from("not-witnessed")));
 }
 
 #[test]
 fn a_log_that_the_policy_does_not_name_is_not_judged() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut desk, policy) = signed(folder.path());
+    let (mut desk, policy) = Desk::signed(folder.path(), 3);
     let prefix = folder.path().join("proof").display().to_string();
     desk.good(&format!("prove 1 --out {prefix}"));
     let other = support::FixedKey::witness().vkey("log.example.org/refunds");
@@ -194,8 +176,8 @@ fn a_log_that_the_policy_does_not_name_is_not_judged() {
 #[test]
 fn trusting_the_keystore_is_a_choice_that_the_report_repeats() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut desk, _) = signed(folder.path());
-    let said = json(&desk.good("--json verify --trust-keystore"));
+    let (mut desk, _) = Desk::signed(folder.path(), 3);
+    let said = parsed(&desk.good("--json verify --trust-keystore"));
     assert!(said["trust"].as_str().unwrap().contains("keystore"), "{said}");
 }
 
@@ -204,7 +186,7 @@ fn lines_are_logged_as_they_are_and_in_order() {
     let mut desk = Desk::new();
     let said = desk.feed("append", b"first\n\n\xff\x00 binary\r\nno newline at the end");
     assert_eq!((said.status, said.err.as_str()), (0, ""));
-    let lines: Vec<Value> = desk.good("--json read 1 4").lines().map(json).collect();
+    let lines: Vec<Value> = desk.good("--json read 1 4").lines().map(parsed).collect();
     assert_eq!(lines[0]["payload"], "first");
     assert_eq!(lines[1]["payload"], "");
     assert_eq!(lines[2]["payload-base64"], "/wAgYmluYXJ5DQ==");
@@ -221,7 +203,7 @@ fn long_input_goes_in_bounded_batches_each_told_when_it_is_durable() {
     let mut desk = Desk::new();
     let input: String = (1..=2500).map(|number| format!("line {number}\n")).collect();
     let said = desk.feed("--json append", input.as_bytes());
-    let through: Vec<u64> = said.out.lines().map(|line| json(line)["durable-through"].as_u64().unwrap()).collect();
+    let through: Vec<u64> = said.out.lines().map(|line| parsed(line)["durable-through"].as_u64().unwrap()).collect();
     assert_eq!(through, [1000, 2000, 2500]);
 }
 
@@ -240,6 +222,28 @@ fn a_failure_in_the_middle_says_where_to_go_on() {
     let said = desk.feed("append --from-line 1502", &[input.as_bytes(), b"shortened\nafter\n"].concat());
     assert_eq!((said.status, said.out.as_str()), (0, "entry 1501 of payments is durable\n"), "{}", said.err);
     assert_eq!(desk.good("read 1501 --raw"), "after");
+    let said = desk.feed("append --from-line 1502", &giant);
+    let expected = (0, "entry 1502 of payments is durable\n");
+    assert_eq!((said.status, said.out.as_str()), expected, "as it is, the giant is passed over: {}", said.err);
+    assert_eq!(desk.good("read 1502 --raw"), "after");
+    // Read in parts, none of which is the whole line; the second time it is the last and has no newline.
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("app.log").display().to_string();
+    let huge = [input.as_bytes(), &vec![b'x'; 3 * 1024 * 1024], b"\nafter\n"].concat();
+    fs::write(&path, &huge).unwrap();
+    let said = desk.run(&format!("append --from-line 1502 --file {path}"));
+    assert_eq!((said.status, said.out.as_str()), (0, "entry 1503 of payments is durable\n"), "{}", said.err);
+    fs::write(&path, &huge[..huge.len() - "\nafter\n".len()]).unwrap();
+    let said = desk.run(&format!("append --from-line 1502 --file {path}"));
+    assert_eq!((said.status, said.out), (0, format!("no new line in {path}\n")), "{}", said.err);
+    for input in [&giant[..giant.len() - "\nafter\n".len()], &giant] {
+        let lines = input.split_inclusive(|byte| *byte == b'\n').count();
+        let said = desk.feed(&format!("append --from-line {}", lines + 1), input);
+        assert_eq!((said.status, said.out.as_str()), (0, "no new line in stdin\n"), "{lines}: {}", said.err);
+        let said = desk.feed(&format!("append --from-line {}", lines + 2), input);
+        let why = format!("stdin has {lines} lines: --from-line {} is beyond its end", lines + 2);
+        assert!(said.status == USAGE && said.err.contains(&why), "{}", said.err);
+    }
 
     *desk.store.fail_append.borrow_mut() = Some((StoreError::Conflict, false));
     assert_eq!(desk.feed("append", b"a race that is lost is run again\n").status, 0);
@@ -298,6 +302,8 @@ fn a_reader_that_leaves_ends_a_listing_well_and_an_append_loudly() {
     assert_eq!(status("read 0 1", b""), (0, String::new()));
     let (code, err) = status("append", b"a\nb\n");
     assert!(code == CANNOT_TELL && err.contains("durable through line 2 (entry 3)"), "{err}");
+    let (code, err) = status("append c", b"");
+    assert!(code == CANNOT_TELL && err.contains("entry 4 of payments is durable, but stdout was closed"), "{err}");
 }
 
 #[test]
@@ -314,10 +320,10 @@ fn segments_are_signed_in_order_and_nothing_to_do_is_no_failure() {
     desk.good("append more");
     desk.good("seal");
     let said = desk.good("--json sign");
-    assert_eq!(json(&said)["segment"], 5, "{said}");
+    assert_eq!(parsed(&said)["segment"], 5, "{said}");
     let note = desk.good("checkpoint");
     assert!(note.starts_with("log.example.org/payments\n13\n"), "{note}");
-    assert_eq!(json(&desk.good("--json checkpoint --size 3"))["size"], 3);
+    assert_eq!(parsed(&desk.good("--json checkpoint --size 3"))["size"], 3);
 }
 
 #[test]
@@ -325,7 +331,7 @@ fn streams_are_listed_and_a_key_belongs_to_one() {
     let mut desk = Desk::new();
     desk.good("append one");
     desk.log.append(&StreamId::try_from("other").unwrap(), world::event("x")).unwrap();
-    let names: Vec<Value> = desk.good("--json streams").lines().map(|line| json(line)["stream"].clone()).collect();
+    let names: Vec<Value> = desk.good("--json streams").lines().map(|line| parsed(line)["stream"].clone()).collect();
     assert_eq!(names, ["other", stream().as_str()]);
     let vkey = desk.good("vkey");
     assert_eq!(vkey.trim(), desk.key.vkey(support::ORIGIN).to_string());
@@ -340,7 +346,7 @@ fn events_signed_as_their_producer_satisfy_who_demands_it_and_others_do_not() {
     desk.good("append --sign-as audit one two");
     let many: String = (0..50).map(|line| format!("line {line}\n")).collect();
     assert_eq!(desk.feed("append --sign-as audit", many.as_bytes()).status, 0);
-    ["seal", "sign"].iter().for_each(|line| drop(desk.good(line)));
+    desk.settle();
     let vkey = desk.good("vkey").trim_end().to_owned();
     let demanding = format!("verify --policy {policy} --require-author --author {vkey}");
     let report = desk.good(&demanding);
@@ -354,11 +360,49 @@ fn events_signed_as_their_producer_satisfy_who_demands_it_and_others_do_not() {
     assert!(said.out.contains("NOT WHOLE") && said.err.contains("author-wrong"), "{}{}", said.out, said.err);
 }
 
+#[test]
+fn a_misuse_leaves_nothing_behind_not_even_the_stream() {
+    let mut desk = Desk::new();
+    for line in ["keygen --key stranger", "append --sign-as nobody x", "append --sign-as audit --file /no/such/file"] {
+        let said = desk.run(line);
+        assert_eq!(said.status, USAGE, "{line}: {}", said.err);
+    }
+    for flag in ["--producer", "--type", "--encoding"] {
+        for key in [&["--sign-as", "audit"][..], &[]] {
+            let said = desk.words([&["append"][..], key, &[flag, "", "x"]].concat(), b"");
+            assert_eq!(said.status, USAGE, "{flag}: {}", said.err);
+        }
+    }
+    let said = desk.run("tail");
+    assert!(said.status == USAGE && said.err.contains("no such stream"), "{}{}", said.out, said.err);
+}
+
+/// Two processes sign with one producer's key; the one that signed later is stored first.
+#[test]
+fn an_event_that_another_with_the_same_key_overtook_is_signed_again() {
+    let mut desk = Desk::new();
+    desk.good("append --sign-as audit one");
+    let ahead = Duration::from_millis(300);
+    let number = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + ahead;
+    let elsewhere = desk.store.deep_clone();
+    let theirs = NewEvent { salt: Some([7; 16]), ..world::event("theirs") };
+    let number = u64::try_from(number.as_micros()).unwrap();
+    let theirs = author::sign(theirs, support::ORIGIN, number, &desk.key).unwrap();
+    world::log(&elsewhere).append(&stream(), theirs).unwrap();
+    let stored = elsewhere.rows(RowKind::Entry, |rows| rows.last().cloned().unwrap());
+    desk.store.race.borrow_mut().push(vec![stored]);
+    // What was stored is read again before the second try, which takes until the other's number is past.
+    *desk.store.before_scan.borrow_mut() = Some(Box::new(move || std::thread::sleep(ahead)));
+    assert_eq!(desk.good("append --sign-as audit ours"), "entry 3 of payments is durable\n");
+    assert!(desk.store.race.borrow().is_empty() && desk.store.before_scan.borrow().is_none());
+    assert_eq!([desk.good("read 2 --raw"), desk.good("read 3 --raw")], ["theirs", "ours"]);
+}
+
 /// Who judges must not be able to change what is judged, nor make an empty log where none is.
 #[test]
 fn to_look_at_a_log_is_to_open_it_read_only_and_a_log_that_is_not_there_is_not_made() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut desk, policy) = signed(folder.path());
+    let (mut desk, policy) = Desk::signed(folder.path(), 3);
     let out = folder.path().join("out").display().to_string();
     let reading = [
         "read 0".to_owned(),
@@ -403,7 +447,7 @@ fn to_look_at_a_log_is_to_open_it_read_only_and_a_log_that_is_not_there_is_not_m
 #[test]
 fn a_demand_for_signed_events_names_whose() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut desk, policy) = signed(folder.path());
+    let (mut desk, policy) = Desk::signed(folder.path(), 3);
     let said = desk.run(&format!("verify --policy {policy} --require-author"));
     assert!(said.status == USAGE && said.err.contains("--author"), "{}", said.err);
     let said = desk.run(&format!("verify --policy {policy} --trust-keystore"));
@@ -416,18 +460,18 @@ fn who_asked_for_json_gets_one_object_of_one_shape_for_misuse_and_for_nothing_to
     desk.good("append one");
     for line in ["--json nonsense", "read --json", "verify --json --require-author"] {
         let said = desk.run(line);
-        let value = json(&said.out);
+        let value = parsed(&said.out);
         assert_eq!((said.status, &value["error"], &value["exit"]), (USAGE, &Value::from("usage"), &Value::from(USAGE)));
         assert!(!said.err.is_empty() && !value["text"].as_str().unwrap().starts_with("error: "), "{value}");
     }
     assert_eq!(desk.run("append -- --json nonsense --json").status, 0);
-    let names = |line: String| -> Vec<String> { json(&line).as_object().unwrap().keys().cloned().collect() };
+    let names = |line: String| -> Vec<String> { parsed(&line).as_object().unwrap().keys().cloned().collect() };
     for line in ["--json seal", "--json sign"] {
         let (done, nothing) = (desk.good(line), desk.good(line));
-        assert_eq!(json(&nothing)["segment"], Value::Null);
+        assert_eq!(parsed(&nothing)["segment"], Value::Null);
         assert_eq!(names(done), names(nothing), "{line}");
     }
-    let value = json(&desk.good("--json vkey --as-policy"));
+    let value = parsed(&desk.good("--json vkey --as-policy"));
     assert_eq!(value["policy"], format!("log {}\nquorum none\n", value["vkey"].as_str().unwrap()));
 }
 
@@ -435,6 +479,27 @@ fn who_asked_for_json_gets_one_object_of_one_shape_for_misuse_and_for_nothing_to
 fn a_usage_line_asks_for_nothing_that_a_variable_gives() {
     let said = Desk::new().run("read");
     assert!(said.status == USAGE && said.err.contains("Usage: secure-log read <FIRST> [LAST]\n"), "{}", said.err);
+}
+
+/// A store can give a checkpoint of nothing: nobody has signed one.
+#[test]
+fn a_checkpoint_of_no_entry_proves_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut desk, _) = Desk::signed(folder.path(), 3);
+    let note = desk.good("checkpoint").replacen("\n5\n", "\n0\n", 1);
+    desk.store.rows(RowKind::Checkpoint, |rows| rows[0].body = note.into_bytes());
+    let said = desk.run("prove 0");
+    assert!(said.status == USAGE && said.err.contains("has 0 entries: seal and sign first"), "{}", said.err);
+}
+
+/// Of what has no length, too, no more is read than there may be.
+#[cfg(unix)]
+#[test]
+fn a_file_without_end_is_too_long() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut desk, policy) = Desk::signed(folder.path(), 1);
+    let said = desk.run(&format!("consistency check /dev/zero --policy {policy}"));
+    assert!(said.status == USAGE && said.err.contains("/dev/zero: ") && said.err.contains("at most"), "{}", said.err);
 }
 
 #[test]
@@ -451,8 +516,8 @@ fn what_is_not_there_is_named() {
         let said = desk.run(&line);
         assert!(said.status == USAGE && said.err.contains("nothing of payments is signed yet"), "{line}: {}", said.err);
     }
-    let (mut desk, _) = signed(folder.path());
-    ["append more", "seal", "sign"].iter().for_each(|line| drop(desk.good(line)));
+    let (mut desk, _) = Desk::signed(folder.path(), 3);
+    desk.grow("more");
     let said = desk.run(&format!("consistency build --old 7 --new 5 --out {out}"));
     assert!(said.status == USAGE && said.err.contains("--old 7 is larger than the newer, 5"), "{}", said.err);
     let said = desk.run(&format!("append --file {}", folder.path().display()));

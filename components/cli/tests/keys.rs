@@ -9,31 +9,17 @@ mod support;
 mod world;
 
 use std::fs;
-use std::path::Path;
 
-use desk::Desk;
+use desk::{Desk, parsed};
 use secure_log::record::{Attestation, Evidence, KeyAttributes};
 use secure_log_cli::{FINDING, USAGE};
 use serde_json::{Value, json};
 use support::ORIGIN;
 
-fn parsed(line: &str) -> Value {
-    serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
-}
-
-/// A log of one signed segment, entries 0 to 2, and the policy that pins its first key.
-fn signed(folder: &Path) -> (Desk, String) {
-    let mut desk = Desk::new();
-    let policy = folder.join("policy").display().to_string();
-    fs::write(&policy, desk.good("keygen --as-policy")).unwrap();
-    ["append one", "seal", "sign"].iter().for_each(|line| drop(desk.good(line)));
-    (desk, policy)
-}
-
 #[test]
 fn a_key_is_handed_over_and_taken_back_under_one_pin() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut desk, policy) = signed(folder.path());
+    let (mut desk, policy) = Desk::signed(folder.path(), 1);
     let [old, new] = [desk.key.vkey(ORIGIN).to_string(), desk.next.vkey(ORIGIN).to_string()];
     let attested = folder.path().join("attestation").display().to_string();
     fs::write(&attested, b"quote of a device").unwrap();
@@ -42,7 +28,7 @@ fn a_key_is_handed_over_and_taken_back_under_one_pin() {
         desk.good(&format!("attest-key --attestation {attested}")).split(':').next(),
         Some("entry 3 of payments")
     );
-    ["seal", "sign"].iter().for_each(|line| drop(desk.good(line)));
+    desk.settle();
     let said = parsed(&desk.good(&format!("--json rotate-key --no-seal --to next --attestation {attested}")));
     assert_eq!((&said["seqno"], &said["vkey"]), (&json!(5), &json!(new)));
     ["append two", "seal", "sign --key next"].iter().for_each(|line| drop(desk.good(line)));
@@ -68,7 +54,7 @@ fn a_key_is_handed_over_and_taken_back_under_one_pin() {
 #[test]
 fn what_the_life_of_a_key_forbids_is_told_and_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut desk, policy) = signed(folder.path());
+    let (mut desk, policy) = Desk::signed(folder.path(), 1);
     let [old, new] = [desk.key.vkey(ORIGIN).to_string(), desk.next.vkey(ORIGIN).to_string()];
     let large = folder.path().join("large").display().to_string();
     fs::write(&large, vec![0; 32 * 1024 + 1]).unwrap();
@@ -100,7 +86,7 @@ fn what_the_life_of_a_key_forbids_is_told_and_changes_nothing() {
 #[test]
 fn the_evidence_of_a_keystore_goes_into_the_log_and_verify_tells_what_it_shows() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut desk, policy) = signed(folder.path());
+    let (mut desk, policy) = Desk::signed(folder.path(), 1);
     let file = folder.path().join("attestation").display().to_string();
     fs::write(&file, b"x").unwrap();
     for (line, why) in [
@@ -142,7 +128,7 @@ fn the_evidence_of_a_keystore_goes_into_the_log_and_verify_tells_what_it_shows()
 #[test]
 fn a_rotation_is_signed_by_the_new_key_before_the_command_ends() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut desk, policy) = signed(folder.path());
+    let (mut desk, policy) = Desk::signed(folder.path(), 1);
     let said = desk.good("rotate-key --to next");
     assert!(said.contains("next sealed and signed it: segment 1, 5 entries"), "{said}");
     let report = parsed(&desk.good(&format!("--json verify --policy {policy}")));
@@ -150,8 +136,19 @@ fn a_rotation_is_signed_by_the_new_key_before_the_command_ends() {
     let last = report["signers"].as_array().unwrap().last().unwrap();
     assert_eq!((&last["vkey"], &last["rotated-in"]), (&json!(desk.next.vkey(ORIGIN).to_string()), &json!(3)));
 
-    let (mut desk, policy) = signed(folder.path());
+    let (mut desk, policy) = Desk::signed(folder.path(), 1);
     let said = desk.good("rotate-key --to next --no-seal");
     assert!(said.contains("whoever holds the store can take it away, and audit signs on"), "{said}");
     assert_eq!(parsed(&desk.good(&format!("--json verify --policy {policy}")))["behind"], json!(1));
+}
+
+#[test]
+fn a_seal_of_a_timer_right_after_the_rotation_does_not_keep_the_new_key_from_signing_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut desk, policy) = Desk::signed(folder.path(), 1);
+    desk.timer = true;
+    let said = desk.good("rotate-key --to next");
+    assert!(said.contains("next sealed and signed it: segment 1, 5 entries"), "{said}");
+    let report = parsed(&desk.good(&format!("--json verify --policy {policy}")));
+    assert_eq!((&report["vouched"], &report["behind"], &report["rotations"]), (&json!(5), &json!(0), &json!(1)));
 }

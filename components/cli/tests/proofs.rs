@@ -25,8 +25,7 @@ use support::ORIGIN;
 fn public_verifiers_judge_our_proof_files_as_we_do() {
     let (mut desk, folder) = (Desk::new(), tempfile::tempdir().unwrap());
     desk.log.append_batch(&world::stream(), &world::events(300), Want::Synced).unwrap();
-    desk.good("seal");
-    desk.good("sign");
+    desk.settle();
     let vkey = desk.key.vkey(ORIGIN).to_string();
     let policy = Policy::parse(&format!("log {vkey}\nquorum none\n")).unwrap();
     let mut cases = Vec::new();

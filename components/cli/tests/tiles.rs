@@ -33,8 +33,7 @@ type Files = BTreeMap<String, Vec<u8>>;
 fn grow(desk: &mut Desk, size: u64) {
     let there = desk.log.head(&stream()).map_or(1, |head| head.size);
     desk.log.append_batch(&stream(), &events((size - 1 - there) as usize), Want::Synced).unwrap();
-    desk.good("seal");
-    desk.good("sign");
+    desk.settle();
     assert_eq!(desk.log.head(&stream()).unwrap().size, size);
 }
 

@@ -13,20 +13,16 @@ use std::fs;
 use std::path::Path;
 use std::rc::Rc;
 
-use desk::Desk;
+use desk::{Desk, parsed};
 use secure_log::policy::Policy;
 use secure_log::store::{MemStore, Store as _};
 use secure_log::witness::{AddCheckpoint, ExchangeError, Refusal, Response, Witness};
 use secure_log_cli::{CANNOT_TELL, FINDING, USAGE};
-use serde_json::{Value, json};
+use serde_json::json;
 use support::{FixedKey, ORIGIN, WITNESS};
 use world::Shared;
 
 const URL: &str = "http://127.0.0.1:7380/w";
-
-fn parsed(line: &str) -> Value {
-    serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
-}
 
 /// A witness of the log whose desk this is, its state, and the old sizes it was asked from.
 struct Elsewhere {
@@ -67,20 +63,28 @@ impl Elsewhere {
     }
 }
 
-fn grow(desk: &mut Desk, text: &str) {
-    [&format!("append {text}"), "seal", "sign"].iter().for_each(|line| drop(desk.good(line)));
-}
-
 /// A desk with one signed segment of three entries, its witness, and the policy that wants the witness's line.
 fn witnessed(folder: &Path) -> (Desk, Rc<Elsewhere>, String) {
     let mut desk = Desk::new();
-    grow(&mut desk, "one");
+    desk.grow("one");
     let there = Elsewhere::for_log(&desk);
     there.reached_by(&mut desk);
     let policy = folder.join("policy").display().to_string();
     let text = format!("log {}\nwitness w1 {}\nquorum w1\n", desk.key.vkey(ORIGIN), there.witness.vkey());
     fs::write(&policy, text).unwrap();
     (desk, there, policy)
+}
+
+/// A desk whose log the witness has cosigned at 5 entries, the witness, what was typed, and a second desk over the log
+/// as it was before the last two.
+fn gone_back(folder: &Path) -> (Desk, Rc<Elsewhere>, String, Desk) {
+    let (mut desk, there, policy) = witnessed(folder);
+    let submit = format!("witness submit --url {URL} --policy {policy}");
+    let mut back = Desk::over(&desk.store.deep_clone());
+    there.reached_by(&mut back);
+    desk.grow("two");
+    desk.good(&submit);
+    (desk, there, submit, back)
 }
 
 #[test]
@@ -98,7 +102,7 @@ fn a_submitted_checkpoint_is_witnessed_for_those_who_ask_for_it() {
     assert_eq!(said, expected);
     assert_eq!(report(&mut desk)["witnessed"], json!([0, 2]));
 
-    grow(&mut desk, "two");
+    desk.grow("two");
     let said = parsed(&desk.good(&format!("--json witness submit --url {URL}/ --policy {policy}")));
     assert_eq!((&said["segment"], &said["size"], &said["kept"]), (&json!(1), &json!(5), &json!(1)));
     assert_eq!(said["cosigned"], json!([{ "name": WITNESS, "time": "2026-01-01T00:01:00Z" }]));
@@ -120,7 +124,7 @@ fn a_log_that_knows_nothing_of_its_witness_is_told_the_size_once() {
     desk.good(&format!("witness submit --url {URL} --vkey {vkey}"));
     let mut desk = Desk::over(&copy);
     there.reached_by(&mut desk);
-    grow(&mut desk, "two");
+    desk.grow("two");
     desk.good(&format!("witness submit --url {URL} --policy {policy}"));
     assert_eq!(*there.asked.borrow(), [0, 0, 3]);
 }
@@ -128,23 +132,16 @@ fn a_log_that_knows_nothing_of_its_witness_is_told_the_size_once() {
 #[test]
 fn a_log_that_forked_or_went_back_is_a_finding_in_words() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut desk, there, policy) = witnessed(folder.path());
-    let submit = format!("witness submit --url {URL} --policy {policy}");
-    let before = desk.store.deep_clone();
-    grow(&mut desk, "two");
-    desk.good(&submit);
-
-    let mut back = Desk::over(&before.deep_clone());
-    there.reached_by(&mut back);
+    let (_, there, submit, mut back) = gone_back(folder.path());
+    let mut fork = Desk::over(&back.store.deep_clone());
+    there.reached_by(&mut fork);
     let said = back.run(&submit);
     assert!(said.status == FINDING && said.err.contains("larger tree, of size 5"), "{}", said.err);
 
-    let mut fork = Desk::over(&before.deep_clone());
-    there.reached_by(&mut fork);
-    grow(&mut fork, "another");
+    fork.grow("another");
     let said = fork.run(&submit);
     assert!(said.status == FINDING && said.err.contains("two logs under this key"), "{}", said.err);
-    grow(&mut fork, "more");
+    fork.grow("more");
     let said = fork.run(&format!("--json {submit}"));
     assert!(said.status == FINDING && said.err.contains("does not continue what it cosigned"), "{}", said.err);
     assert_eq!(parsed(&said.out)["error"], "finding");
@@ -155,18 +152,12 @@ fn a_log_that_forked_or_went_back_is_a_finding_in_words() {
 #[test]
 fn an_older_segment_than_the_witness_has_is_a_misuse_and_no_finding() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut desk, there, policy) = witnessed(folder.path());
-    let submit = format!("witness submit --url {URL} --policy {policy}");
-    let before = desk.store.deep_clone();
-    grow(&mut desk, "two");
-    desk.good(&submit);
+    let (mut desk, _, submit, mut back) = gone_back(folder.path());
     let said = desk.run(&format!("{submit} --segment 0"));
     assert!(said.status == USAGE && said.err.contains("has cosigned size 5"), "{} {}", said.status, said.err);
     assert!(said.err.contains("this log has 5 entries signed"), "{}", said.err);
 
     // The same words of a witness that is ahead of the whole log are an alarm, whatever segment was asked for.
-    let mut back = Desk::over(&before);
-    there.reached_by(&mut back);
     let said = back.run(&format!("{submit} --segment 0"));
     assert!(said.status == FINDING && said.err.contains("larger tree, of size 5"), "{}", said.err);
 }

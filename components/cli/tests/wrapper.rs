@@ -10,6 +10,7 @@ use std::path::Path;
 use std::process::Command;
 
 use secure_log_cli::{CANNOT_TELL, USAGE};
+use serde_json::Value;
 use tempfile::TempDir;
 
 /// An installation in a folder, and a folder to work in.
@@ -21,6 +22,8 @@ struct Said {
     words: Vec<String>,
     /// `SECURE_LOG_KEYSTORE_PEM` of wasmtime.
     key: String,
+    /// `SECURE_LOG_KEYSTORE_CREATE` of wasmtime.
+    create: String,
     out: String,
     err: String,
 }
@@ -35,7 +38,8 @@ impl Installed {
         for artifact in ["file", "file-online", "sqlite", "remote"] {
             fs::write(this.at(&format!("tree/dist/secure-log-cli-{artifact}.wasm")), "").unwrap();
         }
-        let tells = "printf '%s\\n' \"$@\"; echo ==; printf '%s' \"${SECURE_LOG_KEYSTORE_PEM-}\"";
+        let tells = "printf '%s\\n' \"$@\"; echo ==; printf '%s\n==\n%s' \"${SECURE_LOG_KEYSTORE_PEM-}\" \
+                     \"${SECURE_LOG_KEYSTORE_CREATE-}\"";
         this.wasmtime(tells);
         this
     }
@@ -60,10 +64,21 @@ impl Installed {
         let output = command.envs(variables.iter().copied()).output().unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();
         let (out, err) = (text(output.stdout), text(output.stderr));
-        let (words, key) = out.split_once("==\n").unwrap_or_default();
+        let (words, rest) = out.split_once("==\n").unwrap_or_default();
+        let (key, create) = rest.split_once("\n==\n").unwrap_or_default();
         let words = words.lines().map(str::to_owned).collect();
         let status = u8::try_from(output.status.code().unwrap()).unwrap();
-        Said { status, words, key: key.to_owned(), out: out.clone(), err }
+        Said { status, words, key: key.to_owned(), create: create.to_owned(), out: out.clone(), err }
+    }
+}
+
+impl Said {
+    /// What stands on stdout is one object that says this exit status, which is the script's, and this kind; its text.
+    fn object(&self, status: u8, kind: &str) -> String {
+        assert_eq!(self.status, status, "{}", self.err);
+        let value: Value = serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {}", self.out));
+        assert_eq!((&value["error"], &value["exit"]), (&kind.into(), &status.into()));
+        value["text"].as_str().unwrap().to_owned()
     }
 }
 
@@ -99,7 +114,10 @@ fn a_private_key_reaches_the_keystore_and_is_no_argument_of_anything() {
         assert!(said.status == USAGE && said.words.is_empty() && said.err.contains("record sign"), "{}", said.err);
     }
     assert_eq!(installed.run(&["record", "sign", "--private-key"]).status, USAGE);
-    assert_eq!(installed.run(&["record", "sign", "--private-key-file", "/no/such/file"]).status, USAGE);
+    for (file, why) in [("/no/such/file", "/no/such/file"), ("/no/\"such\"\n\tfile", "/no/\"such\"??file")] {
+        let said = installed.run(&["--json", "record", "sign", "--private-key-file", file]);
+        assert!(said.object(USAGE, "usage").contains(why), "{}", said.out);
+    }
     let said = installed.run(&["append", "--", "--private-key"]);
     assert_eq!((said.status, said.words.last().unwrap().as_str()), (0, "--private-key"), "a text like any other");
 }
@@ -134,13 +152,31 @@ fn only_append_and_keygen_make_what_is_not_there() {
         assert_eq!((said.status, entries()), (USAGE, 0), "{line}: {}", said.err);
         assert!(said.err.contains("there is no log at secure-log-data/audit.jsonl"), "{line}: {}", said.err);
     }
-    let said = installed.run(&["--json", "verify"]);
-    let value: serde_json::Value = serde_json::from_str(&said.out).unwrap();
-    assert_eq!((&value["error"], &value["exit"]), (&"usage".into(), &USAGE.into()));
+    installed.run(&["--json", "verify"]).object(USAGE, "usage");
     for line in [&["append", "--help"][..], &["record", "verify", "x.json"], &["consistency", "check", "x"]] {
         assert_eq!((installed.run(line).status, entries()), (0, 0), "{line:?}");
     }
     assert_eq!((installed.run(&["append", "x"]).status, entries()), (0, 2));
+
+    let create = |line: &[&str]| installed.with(&[("SECURE_LOG_KEYSTORE_CREATE", "1")], line).create;
+    fs::write(installed.at("work/secure-log-data/audit.jsonl"), "").unwrap();
+    for line in [&["append", "x"][..], &["append"], &["keygen"], &["rotate-key", "--to", "x"], &["record", "sign"]] {
+        assert_eq!(create(line), "1", "{line:?}");
+    }
+    for line in [&["vkey"][..], &["sign"], &["record", "public-key"], &["record", "verify", "x"]] {
+        assert_eq!(create(line), "", "{line:?}");
+    }
+}
+
+#[test]
+fn a_folder_that_can_not_be_made_is_no_finding() {
+    let installed = Installed::new();
+    fs::write(installed.at("work/keys"), "").unwrap();
+    let said = installed.run(&["--json", "append", "x"]);
+    assert!(said.object(CANNOT_TELL, "cannot-tell").contains("can not make the folder keys"), "{}", said.out);
+    let variables = [("SECURE_LOG_KEYSTORE_DIR", "other"), ("SECURE_LOG_STORE", "keys/audit.jsonl")];
+    let said = installed.with(&variables, &["--json", "append", "x"]);
+    assert!(said.object(CANNOT_TELL, "cannot-tell").contains("can not make the folder keys"), "{}", said.out);
 }
 
 /// 1 is the status of a finding, and wasmtime's own.
@@ -152,6 +188,12 @@ fn what_can_not_start_is_no_finding() {
     let said = installed.run(&line);
     assert!(said.status == CANNOT_TELL && said.err.contains("failed to parse WebAssembly module"), "{}", said.err);
     assert_eq!(said.err.lines().count(), 1, "{}", said.err);
+    for (says, why) in [("error: no such option", "no such option"), ("Illegal instruction", "Illegal instruction")] {
+        installed.wasmtime(&format!("echo '{says}' >&2; exit 1"));
+        let said = installed.run(&["--json", "record", "verify", "x.json"]);
+        let text = said.object(CANNOT_TELL, "cannot-tell");
+        assert!(text.ends_with(&format!("cli-file.wasm: {why}")), "{text}");
+    }
     installed.wasmtime("[ \"${*##* }\" = --version ] || exit 1");
     assert_eq!(installed.run(&line).status, 1, "a finding stays one");
     fs::remove_file(installed.at("tree/dist/secure-log-cli-file.wasm")).unwrap();
@@ -172,6 +214,28 @@ fn a_path_that_the_command_would_not_see_is_told_before_it_starts() {
     ] {
         let said = installed.run(line);
         assert!(said.status == USAGE && said.words.is_empty() && said.err.contains(why), "{line:?}: {}", said.err);
+    }
+    for variable in ["SECURE_LOG_STORE", "SECURE_LOG_KEYSTORE_DIR", "SECURE_LOG_HEAD_FILE"] {
+        for line in [&["append", "x"][..], &["--json", "verify"]] {
+            let said = installed.with(&[(variable, "../elsewhere/x.jsonl")], line);
+            assert!(
+                said.status == USAGE && said.err.contains("../elsewhere/x.jsonl leads out of"),
+                "{line:?}: {}",
+                said.err
+            );
+        }
+        assert_eq!(
+            installed.with(&[(variable, "../elsewhere/x.jsonl")], &["append", "--help"]).status,
+            0,
+            "{variable}"
+        );
+    }
+    assert!(!installed.at("elsewhere").exists());
+    let policy = [("SECURE_LOG_POLICY", "/x/policy")];
+    let said = installed.with(&policy, &["check-proof", "x.tlog-proof"]);
+    assert!(said.status == USAGE && said.err.contains("/x/policy is not below"), "{}", said.err);
+    for line in [&["append", "x"][..], &["verify", "--help"], &["record", "verify", "x.json"]] {
+        assert_eq!(installed.with(&policy, line).status, 0, "{line:?} reads no policy");
     }
     assert_eq!(installed.run(&["append", "/var/log/x"]).status, 0, "a text may look like a path");
     let logs = installed.at("logs").display().to_string();

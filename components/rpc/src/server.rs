@@ -1,7 +1,5 @@
 //! The server half: one request body in, one response body out, over any store.
 
-use std::borrow::Cow;
-
 use secure_log::store::{Row, Store, StoreError};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -36,7 +34,7 @@ struct Request<'a> {
 enum Failure {
     Store(StoreError),
     Method,
-    Params(Cow<'static, str>),
+    Params(String),
 }
 
 impl From<StoreError> for Failure {
@@ -74,7 +72,7 @@ fn call(store: &mut impl Store, method: &str, params: &str) -> Result<String, Fa
             let (Text(asked),) = args(params)?;
             if asked != PROTOCOL {
                 let why = format!("init takes the protocol, and this endpoint speaks {PROTOCOL} only");
-                return Err(Failure::Params(why.into()));
+                return Err(Failure::Params(why));
             }
             store.streams(None, 0)?;
             Ok(json_text(PROTOCOL))
@@ -115,7 +113,7 @@ fn call(store: &mut impl Store, method: &str, params: &str) -> Result<String, Fa
 }
 
 fn args<'a, T: Deserialize<'a>>(params: &'a str) -> Result<T, Failure> {
-    serde_json::from_str(params).map_err(|error| Failure::Params(error.to_string().into()))
+    serde_json::from_str(params).map_err(|error| Failure::Params(error.to_string()))
 }
 
 fn one(row: Option<Row>) -> String {

@@ -4,11 +4,12 @@
 //! walk ends; a link to a file is that file.
 
 use std::fs;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use secure_log::record::MAX_RECORD;
 
+use crate::args::capped;
 use crate::failure::Failure;
 
 /// Folders inside one another, at most.
@@ -83,10 +84,7 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     if !fs::metadata(path).map_err(failed)?.is_file() {
         return Err(Failure::CannotTell("not a file".into()));
     }
-    let (mut bytes, cap) = (Vec::new(), MAX_RECORD + 1);
-    fs::File::open(path).and_then(|file| file.take(cap as u64 + 1).read_to_end(&mut bytes)).map_err(failed)?;
-    match bytes.len() > cap {
-        true => Err(Failure::usage(format!("more than {cap} bytes"))),
-        false => Ok(bytes),
-    }
+    let cap = MAX_RECORD + 1;
+    let read = fs::File::open(path).and_then(|file| capped(file, cap)).map_err(failed)?;
+    read.ok_or_else(|| Failure::usage(format!("more than {cap} bytes")))
 }

@@ -3,6 +3,8 @@
 #![allow(dead_code)]
 
 use std::ffi::OsString;
+use std::fs;
+use std::path::Path;
 use std::rc::Rc;
 
 use secure_log::record::Attestation;
@@ -16,6 +18,7 @@ use secure_log_bindings::types::{
     SegmentInfo, StreamInfo, Trust, Want,
 };
 use secure_log_cli::{Answer, Console, Service, run};
+use serde_json::Value;
 
 use crate::support::FixedKey;
 use crate::world::{Shared, TestLog, log};
@@ -46,6 +49,8 @@ pub struct Desk {
     pub nothing_there: bool,
     /// Pages that are still given before the log fails.
     pub pages_left: u32,
+    /// A timer elsewhere seals just before the next seal of this desk.
+    pub timer: bool,
 }
 
 /// What a command said.
@@ -76,7 +81,31 @@ impl Desk {
             place: ":memory:",
             nothing_there: false,
             pages_left: u32::MAX,
+            timer: false,
         }
+    }
+
+    /// A log of the first so many of three events, sealed and signed, and the policy that pins its key.
+    pub fn signed(folder: &Path, events: usize) -> (Desk, String) {
+        let mut desk = Desk::new();
+        let policy = folder.join("policy").display().to_string();
+        fs::write(&policy, desk.good("keygen --as-policy")).unwrap();
+        for text in &["one", "two", "three"][..events] {
+            desk.good(&format!("append {text}"));
+        }
+        desk.settle();
+        (desk, policy)
+    }
+
+    /// Seals and signs.
+    pub fn settle(&mut self) {
+        ["seal", "sign"].iter().for_each(|line| drop(self.good(line)));
+    }
+
+    /// Appends this text, seals and signs.
+    pub fn grow(&mut self, text: &str) {
+        self.good(&format!("append {text}"));
+        self.settle();
     }
 
     /// Runs a command line; words are separated by a space.
@@ -107,6 +136,11 @@ impl Desk {
     }
 }
 
+/// One line of `--json`.
+pub fn parsed(line: &str) -> Value {
+    serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
+}
+
 /// The key of this label, of the two that the keystore has.
 fn labelled<'k>(audit: &'k FixedKey, next: &'k FixedKey, label: &str) -> Result<&'k FixedKey, Refusal> {
     match label {
@@ -125,6 +159,7 @@ impl Service for Desk {
         match Algorithm::from_name(identity) {
             Some(algorithm) => Ok(Box::new(FixedKey::log(algorithm))),
             None if identity == "audit" => Ok(Box::new(FixedKey::log(self.key.algorithm()))),
+            None if identity == "next" => Ok(Box::new(FixedKey::log(self.next.algorithm()))),
             None => Err(SignerError::KeyNotFound(identity.into())),
         }
     }
@@ -166,6 +201,9 @@ impl Service for Desk {
         Ok(each(self.log.list_streams(after.map(id).transpose()?.as_ref(), limit)?))
     }
     fn close_segment(&mut self, stream: &str) -> Answer<SegmentInfo> {
+        if std::mem::take(&mut self.timer) {
+            self.log.close_segment(&id(stream)?)?;
+        }
         Ok(self.log.close_segment(&id(stream)?)?.into())
     }
     fn list_segments(&mut self, stream: &str, start: u64, limit: u32) -> Answer<Vec<SegmentInfo>> {
