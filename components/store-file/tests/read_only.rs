@@ -3,7 +3,8 @@
 
 mod common;
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write as _;
 use std::process::Command;
 use std::thread;
 
@@ -32,7 +33,7 @@ fn use_fully(store: &mut FileStore) -> Vec<Row> {
     rows
 }
 
-/// The torn rest of a dead writer is evidence. Opened for writing, `verify` used to cut it off.
+/// The torn rest of a dead writer is evidence: only an instance that may write cuts it off.
 #[test]
 fn a_torn_tail_stays_at_every_length_and_is_told() {
     let place = Place::new();
@@ -85,7 +86,7 @@ fn where_there_is_no_log_none_is_made_and_the_path_is_named() {
     let nowhere = missing.join("deeper.jsonl");
     for path in [&missing, &nowhere] {
         let answer = FileStore::default().init(&format!("{}?readonly", path.display()));
-        assert_eq!(answer, Err(StoreError::no_log_at(path)));
+        assert_eq!(answer, Err(StoreError::no_log_at(path.display())));
         assert!(answer.unwrap_err().to_string().contains(&path.display().to_string()));
     }
     assert_eq!(place.everything().len(), 1, "only the directory itself");
@@ -94,7 +95,7 @@ fn where_there_is_no_log_none_is_made_and_the_path_is_named() {
     let first = place.read();
     for length in [0, 1, 43] {
         place.write(&first[..length]);
-        assert_eq!(FileStore::default().init(&place.read_only()), Err(StoreError::no_log_at(&missing)));
+        assert_eq!(FileStore::default().init(&place.read_only()), Err(StoreError::no_log_at(missing.display())));
         assert_eq!(place.read(), first[..length]);
     }
 }
@@ -152,6 +153,33 @@ fn an_erasure_cut_short_is_seen_as_finished_and_left_unfinished() {
     let mut reader = opened(&place);
     put(&mut place.open(), &run(5, 1));
     assert_eq!(all(&mut reader).unwrap(), [erased, run(5, 1)].concat());
+}
+
+/// The same, met by who was there before: its writer dies between two of its calls.
+#[test]
+fn an_erasure_cut_short_beside_an_open_instance_is_no_damage() {
+    let place = Place::new();
+    let mut store = place.open();
+    put(&mut store, &run(0, 5));
+    let before = place.read();
+    store.erase(RowKind::Entry, &stream("app"), 1).unwrap();
+    drop(store);
+    let after = place.read();
+    for done in (0..=before.len()).step_by(13) {
+        place.write(&before);
+        let (mut reader, mut writer) = (opened(&place), place.open());
+        let half = [&after[..done], &before[done..], &after[before.len()..]].concat();
+        // Over what is there: the two look at one file all the time.
+        File::options().write(true).open(place.path()).unwrap().write_all(&half).unwrap();
+        let untouched = half.starts_with(&before);
+        let payload = row(1).payload.filter(|_| untouched);
+        for store in [&mut reader, &mut writer] {
+            let found = store.get(RowKind::Entry, &stream("app"), 1);
+            assert_eq!(found, Ok(Some(Row { payload: payload.clone(), ..row(1) })), "overwritten up to {done}");
+            assert_eq!(store.damage(), None, "overwritten up to {done}");
+        }
+        assert!(place.read() == if untouched { half } else { after.clone() }, "overwritten up to {done}");
+    }
 }
 
 /// An append that is linked and not yet in the log was not answered: it is not looked for.

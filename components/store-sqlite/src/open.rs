@@ -58,7 +58,7 @@ pub fn open(config: &Config, wasi: bool, times: LeaseTimes) -> Result<(Database,
 /// Opens what is there; nothing is created, nothing migrated.
 fn open_read_only(path: &Path, wasi: bool, times: LeaseTimes) -> Result<(Watch, Database), StoreError> {
     if path.try_exists().is_ok_and(|exists| !exists) {
-        return Err(StoreError::no_log_at(path));
+        return Err(StoreError::no_log_at(path.display()));
     }
     let opened = || {
         let (mut watch, mut database) = Watch::open(path, !wasi, times.takeover)?;
@@ -67,7 +67,7 @@ fn open_read_only(path: &Path, wasi: bool, times: LeaseTimes) -> Result<(Watch, 
     };
     match opened() {
         Ok((true, watch, database)) => Ok((watch, database)),
-        Ok((false, ..)) => Err(StoreError::no_log_at(path)),
+        Ok((false, ..)) => Err(StoreError::no_log_at(path.display())),
         Err(error) => Err(explain(path, error)),
     }
 }

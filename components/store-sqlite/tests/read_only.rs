@@ -102,7 +102,7 @@ fn where_there_is_no_log_none_is_made_and_the_path_is_named() {
     for wasi in [false, true] {
         for file in [scratch.path("missing.db"), scratch.path("no/where.db"), empty.clone()] {
             let answer = instance(wasi).init(&format!("{file}?readonly"));
-            assert_eq!(answer, Err(StoreError::no_log_at(Path::new(&file))));
+            assert_eq!(answer, Err(StoreError::no_log_at(&file)));
             assert!(answer.unwrap_err().to_string().contains(&file));
         }
     }
