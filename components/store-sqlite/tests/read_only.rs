@@ -6,7 +6,10 @@
 mod common;
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs::{self, File};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
@@ -169,6 +172,25 @@ fn a_write_ahead_log_that_was_left_is_read_and_stays() {
     put(&mut opened(false, &format!("{copy}?owner")), &plain_run("a", 5, 5));
     put(&mut opened(false, &format!("{copy}?owner")), &plain_run("a", 10, 1));
     assert_eq!(use_fully(&mut opened(false, &format!("{copy}?readonly"))), plain_run("a", 0, 11));
+}
+
+/// Without its full path nothing tells whether the log beside it holds newer rows.
+#[test]
+fn a_full_path_that_is_no_text_is_an_error_and_no_older_state() {
+    let scratch = Scratch::new();
+    let (file, odd) = (scratch.path("audit.db"), scratch.dir().join(OsStr::from_bytes(b"\xff")));
+    fs::create_dir(&odd).unwrap();
+    symlink(&odd, scratch.path("link")).unwrap();
+    put(&mut opened(false, &format!("{file}?owner")), &plain_run("a", 0, 5));
+    let mut owner = opened(false, &format!("{file}?owner"));
+    put(&mut owner, &plain_run("a", 5, 5));
+    for end in ["", "-wal"] {
+        fs::copy(format!("{file}{end}"), scratch.path(&format!("link/audit.db{end}"))).unwrap();
+    }
+    for wasi in [false, true] {
+        let answer = instance(wasi).init(&format!("{}?readonly", scratch.path("link/audit.db")));
+        assert!(matches!(&answer, Err(StoreError::Invalid(why)) if why.contains("UTF-8")), "{answer:?}");
+    }
 }
 
 #[test]
