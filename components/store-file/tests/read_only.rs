@@ -5,10 +5,9 @@ mod common;
 
 use std::fs::{self, File};
 use std::io::Write as _;
-use std::process::Command;
 use std::thread;
 
-use common::{Place, all, put, row, run};
+use common::{Place, all, put, reading, row, run};
 use secure_log::contract::rows::stream;
 use secure_log::store::{Row, RowKind, Store, StoreError, Want};
 use secure_log_store_file::FileStore;
@@ -19,18 +18,8 @@ fn opened(place: &Place) -> FileStore {
     store
 }
 
-/// Does everything a caller can do.
 fn use_fully(store: &mut FileStore) -> Vec<Row> {
-    let rows = all(store).unwrap();
-    assert_eq!(store.last(RowKind::Entry, &stream("app")).unwrap().as_ref(), rows.last());
-    assert_eq!(store.get(RowKind::Entry, &stream("app"), 0).unwrap().as_ref(), rows.first());
-    assert_eq!(store.streams(None, 9).unwrap(), [stream("app")]);
-    for want in [Want::Synced, Want::Written] {
-        assert_eq!(store.append(&run(rows.len() as u64, 1), want), Err(StoreError::read_only()));
-        assert_eq!(store.append(&[], want), Ok(()));
-    }
-    assert_eq!(store.erase(RowKind::Entry, &stream("app"), 0), Err(StoreError::read_only()));
-    rows
+    reading::use_fully(store, "app")
 }
 
 /// The torn rest of a dead writer is evidence: only an instance that may write cuts it off.
@@ -233,20 +222,16 @@ fn beside_a_writer_every_look_is_a_prefix() {
     }
 }
 
-const JOB: &str = "STORE_FILE_READ_ONLY";
-
 /// Not a test of its own: what the next one runs where nothing can be written.
 #[test]
 fn child() {
-    let Ok(path) = std::env::var(JOB) else { return };
-    assert!(fs::write(format!("{path}.probe"), "").is_err(), "the medium is not read-only");
-    let mut store = FileStore::default();
-    store.init(&format!("{path}?readonly")).unwrap();
-    assert_eq!(use_fully(&mut store), run(0, 5));
-    println!("read it all");
+    reading::child(|directory| {
+        let mut store = FileStore::default();
+        store.init(&format!("{}?readonly", directory.join("log.jsonl").display())).unwrap();
+        assert_eq!(use_fully(&mut store), run(0, 5));
+    });
 }
 
-/// Permissions do not hold a superuser back: a mount of the directory that is read-only does.
 #[test]
 fn a_log_on_a_read_only_medium_is_read() {
     let place = Place::new();
@@ -256,15 +241,5 @@ fn a_log_on_a_read_only_medium_is_read() {
     put(&mut store, &run(5, 1));
     drop(store);
     place.write(&[&whole[..], b"{\"kind\":\"en"].concat());
-    let directory = place.path().parent().unwrap().display().to_string();
-    let script = r#"mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && exec "$2" --exact child --nocapture"#;
-    let test = std::env::current_exe().unwrap();
-    let unshare = ["-r", "-m", "sh", "-c", script, "sh", &directory];
-    let output = Command::new("unshare").args(unshare).arg(test).env(JOB, place.path()).output();
-    let Ok(output) = output else { return eprintln!("not run: no unshare on this machine") };
-    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    if !output.status.success() && !said.contains("running 1 test") {
-        return eprintln!("not run: no mounts for this user: {said}");
-    }
-    assert!(output.status.success() && said.contains("read it all"), "{said}");
+    reading::on_a_read_only_medium(place.path().parent().unwrap());
 }
