@@ -78,6 +78,10 @@ impl Open {
         let mut found = vec![0u8; erased.len()];
         self.file.read_at(intent.at, &mut found)?;
         if found != erased {
+            // Another's intent may not be durable yet: a crash must not leave half of what it orders without it.
+            if self.log.durable < self.log.end {
+                self.sync()?;
+            }
             self.file.write_at(intent.at, &erased)?;
         }
         if let Some(commits) = &self.commits {
