@@ -6,7 +6,6 @@
 mod memory;
 
 use std::fmt;
-use std::path::Path;
 
 pub use memory::{MemStore, check_batch};
 
@@ -157,8 +156,8 @@ impl StoreError {
     }
 
     /// What a read-only open answers where nothing is stored: it creates nothing.
-    pub fn no_log_at(path: &Path) -> StoreError {
-        StoreError::Invalid(format!("there is no log at {}", path.display()))
+    pub fn no_log_at(place: impl fmt::Display) -> StoreError {
+        StoreError::Invalid(format!("there is no log at {place}"))
     }
 }
 

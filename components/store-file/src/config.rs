@@ -1,6 +1,6 @@
 //! The config text: a path, and behind it `?shared` for several writers or `?readonly` for none.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use secure_log::store::StoreError;
 use secure_log::types::quote;
@@ -45,11 +45,10 @@ impl Config {
         if path == ":memory:" {
             return invalid("this store keeps files; :memory: is for SQLite");
         }
-        let path = PathBuf::from(path);
-        if path.is_dir() || text.ends_with('/') {
+        if path.ends_with('/') || Path::new(path).is_dir() {
             return invalid("the path is a directory");
         }
-        Ok(Config { path, mode })
+        Ok(Config { path: path.into(), mode })
     }
 }
 
@@ -61,7 +60,10 @@ mod tests {
     #[test]
     fn a_config_is_a_path_and_perhaps_one_option() {
         let options = ["a?", "a?Shared", "a?shared?shared", "a?shared&readonly", "a?readonly?shared", "a?x=1"];
-        for bad in ["", "?shared", "?readonly", ":memory:", "/", "/tmp", "a\0b"].into_iter().chain(options) {
+        for bad in ["", "?shared", "?readonly", ":memory:", "/", "/tmp", "no/", "no/?shared", "a\0b"]
+            .into_iter()
+            .chain(options)
+        {
             assert!(matches!(Config::parse(bad), Err(StoreError::Invalid(_))), "{bad:?}");
         }
         for (text, path, mode) in [

@@ -51,7 +51,7 @@ pub struct LogFile {
     medium: Medium,
     path: PathBuf,
     writable: bool,
-    overlay: Vec<Overlay>,
+    overlay: Option<Overlay>,
     /// Counted by every method and by the other modules.
     pub stats: Stats,
 }
@@ -102,28 +102,23 @@ pub fn sync_directory(path: &Path, stats: &mut Stats) -> Result<(), StoreError> 
 }
 
 impl LogFile {
-    /// Opens for reading and writing, or for reading only when writing is not permitted. `None`: no file.
-    pub fn open(path: &Path, stats: Stats) -> Result<Option<LogFile>, StoreError> {
-        let made =
-            |medium, writable| Some(LogFile { medium, path: path.to_owned(), writable, overlay: Vec::new(), stats });
-        match Medium::open(path, Access::Write) {
-            Ok(medium) => Ok(made(medium, true)),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) => {
-                let medium = Medium::open(path, Access::Read).map_err(|error| failed("opening", path, &error))?;
-                Ok(made(medium, false))
-            }
-            Err(error) => Err(failed("opening", path, &error)),
-        }
+    fn of(medium: Medium, path: &Path, writable: bool, stats: Stats) -> LogFile {
+        LogFile { medium, path: path.to_owned(), writable, overlay: None, stats }
     }
 
-    /// Opens for reading only, whatever is permitted. `None`: no file.
-    pub fn open_read_only(path: &Path, stats: Stats) -> Result<Option<LogFile>, StoreError> {
-        match Medium::open(path, Access::Read) {
-            Ok(medium) => {
-                Ok(Some(LogFile { medium, path: path.to_owned(), writable: false, overlay: Vec::new(), stats }))
-            }
+    /// Opens for reading and writing, or for reading only: if `read_only`, and when writing is not permitted. `None`: no
+    /// file.
+    pub fn open(path: &Path, read_only: bool, stats: Stats) -> Result<Option<LogFile>, StoreError> {
+        let access = if read_only { Access::Read } else { Access::Write };
+        match Medium::open(path, access) {
+            Ok(medium) => Ok(Some(LogFile::of(medium, path, !read_only, stats))),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error)
+                if !read_only
+                    && matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) =>
+            {
+                LogFile::open(path, true, stats)
+            }
             Err(error) => Err(failed("opening", path, &error)),
         }
     }
@@ -134,7 +129,7 @@ impl LogFile {
             ErrorKind::NotFound => StoreError::Invalid(format!("{}: no such directory", path.display())),
             _ => failed("creating", path, &error),
         })?;
-        Ok(LogFile { medium, path: path.to_owned(), writable: true, overlay: Vec::new(), stats })
+        Ok(LogFile::of(medium, path, true, stats))
     }
 
     /// Where it is.
@@ -171,14 +166,14 @@ impl LogFile {
         self.stats.reads += 1;
         let done = self.medium.read_full(offset, room).map_err(|error| failed("reading", &self.path, &error))?;
         self.stats.bytes_read += done as u64;
-        for overlay in &self.overlay {
+        if let Some(overlay) = &self.overlay {
             overlay.cover(offset, &mut room[..done]);
         }
         Ok(done)
     }
 
-    /// Reads these instead of what the file has there; those of before are forgotten.
-    pub fn overlay(&mut self, overlay: Vec<Overlay>) {
+    /// Reads this instead of what the file has there; that of before is forgotten.
+    pub fn overlay(&mut self, overlay: Option<Overlay>) {
         self.overlay = overlay;
     }
 

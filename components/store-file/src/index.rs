@@ -93,7 +93,7 @@ impl Index {
     pub fn save(&mut self, log: &mut Log, file: &mut LogFile) {
         self.saved_end = log.end;
         // With an erasure under way the index would hide its intent from whoever opens after a crash.
-        if log.damage.is_none() && log.intents.is_empty() && file.check_writable().is_ok() {
+        if log.damage.is_none() && log.intent.is_none() && file.check_writable().is_ok() {
             self.try_save(log, file).ok();
         }
     }

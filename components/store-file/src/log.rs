@@ -46,17 +46,18 @@ pub struct Log {
     by_place: BTreeMap<(StreamId, RowKind), usize>,
     /// Length of all `recent` together.
     pub unsaved: usize,
-    /// Intents of the last append: they may not be carried out yet.
-    pub intents: Vec<Intent>,
+    /// The intent that is the last append: it may not be carried out yet.
+    pub intent: Option<Intent>,
     /// Why nothing may be written any more.
     pub damage: Option<String>,
 }
 
-/// An append while it is read or made.
+/// An append while it is read or made: rows, or one intent.
 #[derive(Default)]
 pub struct Block {
+    lines: u64,
     rows: Vec<Placed>,
-    intents: Vec<Intent>,
+    intent: Option<Intent>,
     /// Over all lines so far.
     pub check: Check,
 }
@@ -80,7 +81,7 @@ impl Default for Log {
             chains: Vec::new(),
             by_place: BTreeMap::new(),
             unsaved: 0,
-            intents: Vec::new(),
+            intent: None,
             damage: None,
         }
     }
@@ -89,11 +90,17 @@ impl Default for Log {
 impl Block {
     /// Lines so far.
     pub fn lines(&self) -> u64 {
-        (self.rows.len() + self.intents.len()) as u64
+        self.lines
+    }
+
+    /// Whether it has rows or one intent. No writer makes anything else, of which there could be more to keep.
+    pub fn is_of_one_sort(&self) -> bool {
+        self.intent.is_none() || self.lines == 1
     }
 
     /// Adds a row whose line stands at `offset`.
     pub fn row(&mut self, row: &Row, offset: u64) {
+        self.lines += 1;
         self.check.row(row);
         let stream_id = row.stream_id.clone();
         self.rows.push(Placed { kind: row.kind, stream_id, index: row.index, offset });
@@ -101,8 +108,9 @@ impl Block {
 
     /// Adds an intent.
     pub fn erase(&mut self, intent: Intent) {
+        self.lines += 1;
         self.check.erase(&intent);
-        self.intents.push(intent);
+        self.intent = Some(intent);
     }
 }
 
@@ -184,13 +192,14 @@ impl Log {
             chain.count += 1;
             self.unsaved += 1;
         }
-        self.passed(block.intents, commit, sum, end);
+        self.passed(block.intent, commit, sum, end);
     }
 
     /// Takes over what is readable of a damaged append whose commit line is good. Rows that are missing
     /// get offset 0; their number, over all rows, is bounded by the bytes in which they could have stood.
     pub fn salvage(&mut self, block: Block, commit: &Commit, sum: u64, end: u64) {
         const SHORTEST_LINE: u64 = 64;
+        let intent = if block.is_of_one_sort() { block.intent } else { None };
         let mut room = end.saturating_sub(self.end) / SHORTEST_LINE;
         for row in block.rows {
             let before = self.count(row.kind, &row.stream_id);
@@ -203,11 +212,11 @@ impl Log {
             chain.count = row.index + 1;
             self.unsaved += missing as usize + 1;
         }
-        self.passed(block.intents, commit, sum, end);
+        self.passed(intent, commit, sum, end);
     }
 
-    fn passed(&mut self, intents: Vec<Intent>, commit: &Commit, sum: u64, end: u64) {
-        self.intents = intents;
+    fn passed(&mut self, intent: Option<Intent>, commit: &Commit, sum: u64, end: u64) {
+        self.intent = intent;
         self.end = end;
         self.commits = commit.n.saturating_add(1);
         self.durable = self.durable.max(commit.durable.min(end));

@@ -44,6 +44,7 @@ pub fn replay(
         let start = log.end;
         match read_block(file, log, &mut window)? {
             Step::Applied => {
+                looks = 0;
                 if log.unsaved > UNSAVED {
                     save(log, file);
                 }
@@ -87,6 +88,9 @@ fn read_block(file: &mut LogFile, log: &mut Log, window: &mut Window) -> Result<
         };
         if block.lines() > MAX_BATCH_ROWS as u64 {
             return Ok(Step::Bad("more lines than one append may have".into()));
+        }
+        if !block.is_of_one_sort() {
+            return Ok(Step::Bad("an erase intent is not alone in it".into()));
         }
         let next = offset + line.len() as u64 + 1;
         match parsed(file, line) {

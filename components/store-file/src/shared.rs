@@ -14,7 +14,7 @@
 //! has is void.
 
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -30,6 +30,8 @@ use crate::token;
 const KEEP: Duration = Duration::from_secs(60);
 /// Every so many appends the directory is swept.
 pub const SWEEP_EVERY: u64 = 128;
+/// Times a listing of the directory is begun again.
+const LISTINGS: u32 = 256;
 /// No append is larger: 4 MiB of payload, every byte escaped as six, and the lines around it.
 const MAX_APPEND: u64 = 40 << 20;
 
@@ -106,7 +108,7 @@ impl Commits {
 
     /// Removes what is older than a minute and no longer needed by a log of `commits` appends.
     pub fn sweep(&self, commits: u64) {
-        for (name, path) in self.names() {
+        for (name, path) in self.names().unwrap_or_default() {
             let needless = name.starts_with("t-") || name.parse().is_ok_and(|n: u64| n < commits);
             let old = fs::metadata(&path)
                 .and_then(|metadata| metadata.modified())
@@ -120,7 +122,8 @@ impl Commits {
     /// Puts the erased `line` of `intent` into the copies of its append, too. Copies of writers that lost
     /// against others are removed once they are of no use to anyone alive.
     pub fn erase(&self, intent: &Intent, line: &[u8]) -> Result<(), StoreError> {
-        for (name, path) in self.names() {
+        let names = self.names().map_err(|error| failed("listing", &self.directory, &error))?;
+        for (name, path) in names {
             if name.starts_with("t-") && left_behind(&path) {
                 fs::remove_file(&path).ok();
             }
@@ -142,9 +145,19 @@ impl Commits {
         Ok(())
     }
 
-    fn names(&self) -> Vec<(String, PathBuf)> {
-        let entries = fs::read_dir(&self.directory).into_iter().flatten().flatten();
-        entries.filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry.path()))).collect()
+    /// Names in the directory that are text, and their paths. Under WASI listing looks at each file, and fails with
+    /// `NotFound` when one was removed just then: it begins again.
+    fn names(&self) -> io::Result<Vec<(String, PathBuf)>> {
+        let list = || fs::read_dir(&self.directory)?.map(|entry| entry.map(|entry| entry.path())).collect();
+        let mut listed: io::Result<Vec<PathBuf>> = list();
+        for _ in 0..LISTINGS {
+            match &listed {
+                Err(error) if error.kind() == ErrorKind::NotFound && self.directory.try_exists()? => listed = list(),
+                _ => break,
+            }
+        }
+        let named = |path: PathBuf| Some((path.file_name()?.to_str()?.to_owned(), path));
+        Ok(listed?.into_iter().filter_map(named).collect())
     }
 
     fn path(&self, n: u64) -> PathBuf {
@@ -159,5 +172,29 @@ pub fn append_of(bytes: &[u8]) -> Option<Commit> {
     match parse(&lines[start..], None, false) {
         Ok(Parsed::Commit(commit)) => Some(commit),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use secure_log::contract::rows::plain;
+    use secure_log::store::RowKind;
+
+    use super::*;
+
+    #[test]
+    fn an_erasure_that_can_not_list_the_copies_is_not_done() {
+        let place = tempfile::tempdir().unwrap();
+        let commits = Commits::open(&place.path().join("log")).unwrap();
+        let intent = Intent { at: 0, length: 4, row: plain(RowKind::Entry, "app", 0) };
+        assert_eq!(commits.erase(&intent, b"   \n"), Ok(()));
+        for name in ["a file", "nothing"] {
+            let directory = place.path().join(name);
+            if name == "a file" {
+                fs::write(&directory, "").unwrap();
+            }
+            assert!(matches!(Commits { directory }.erase(&intent, b"   \n"), Err(StoreError::Io(_))), "{name}");
+        }
     }
 }

@@ -198,7 +198,7 @@ impl Open {
     pub(crate) fn refresh(&mut self) -> Result<Rest, StoreError> {
         let before = (self.log.commits, self.log.damage.is_some());
         let rest = self.look()?;
-        match self.is_read_only() && before != (self.log.commits, self.log.damage.is_some()) {
+        match self.file.check_writable().is_err() && before != (self.log.commits, self.log.damage.is_some()) {
             true => self.finish(rest),
             false => Ok(rest),
         }
@@ -250,13 +250,20 @@ impl Open {
         &mut self,
         read: impl Fn(&mut Reader) -> Result<Answer<T>, StoreError>,
     ) -> Result<T, StoreError> {
-        let mut looks = 0;
+        let (mut looks, mut followed) = (0, false);
         loop {
             let Open { file, log, index, window, .. } = self;
             match read(&mut Reader { file, log, index, window })? {
                 Answer::Is(rows) => return Ok(rows),
                 // Half of an erasure, if no writer has died over it, is a whole one at the next look.
                 Answer::Lost(_) if log.damage.is_none() && file.look_again(&mut looks) => window.forget(),
+                // And if one has, its intent stands behind what was read so far.
+                Answer::Lost(_) if log.damage.is_none() && !followed => {
+                    followed = true;
+                    window.forget();
+                    let rest = self.look()?;
+                    self.finish(rest)?;
+                }
                 Answer::Lost(why) => {
                     if !self.rebuild()? {
                         let why = format!("{}: {why}", self.file.path().display());
@@ -276,10 +283,11 @@ impl Open {
     /// On opening: what a crash left is finished, and what it left unfinished is cut off.
     /// Opened read-only all of it is left, and the log is seen as if what can be finished were.
     fn settle(&mut self, rest: Rest) -> Result<(), StoreError> {
+        let rest = self.finish(rest)?;
         if !self.is_read_only() && self.file.check_writable().is_err() {
             return Ok(());
         }
-        match (self.finish(rest)?, self.config.mode) {
+        match (rest, self.config.mode) {
             (Rest::Damaged(why), _) => eprintln!("secure-log store-file: {why}; reading only"),
             (Rest::Torn(bytes), Mode::ReadOnly) => self.report_torn(self.log.end, bytes, "left in place, out of view"),
             (Rest::Torn(_), Mode::Owner) => {
@@ -294,7 +302,7 @@ impl Open {
 
     /// Finishes an erasure that a crash cut short: `rest`, or what is left once it is finished.
     fn finish(&mut self, rest: Rest) -> Result<Rest, StoreError> {
-        let erasing = !self.log.intents.is_empty();
+        let erasing = self.log.intent.is_some();
         match self.finish_erasing() {
             // An intent that no erasure wrote: reading stays possible.
             Err(StoreError::Corrupt(why)) => {
@@ -341,13 +349,10 @@ impl Open {
 /// read-only that is no log yet.
 fn open_file(config: &Config, stats: Stats) -> Result<LogFile, StoreError> {
     let read_only = config.mode == Mode::ReadOnly;
-    let found = match read_only {
-        true => LogFile::open_read_only(&config.path, stats)?,
-        false => LogFile::open(&config.path, stats)?,
-    };
-    let mut file = match found {
+    let no_log = || StoreError::no_log_at(config.path.display());
+    let mut file = match LogFile::open(&config.path, read_only, stats)? {
         Some(file) => file,
-        None if read_only => return Err(StoreError::no_log_at(&config.path)),
+        None if read_only => return Err(no_log()),
         None => LogFile::create(&config.path, stats)?,
     };
     let mut begin = vec![0u8; HEADER.len()];
@@ -360,7 +365,7 @@ fn open_file(config: &Config, stats: Stats) -> Result<LogFile, StoreError> {
         return Err(StoreError::Corrupt(format!("{path} is not a secure-log file: its first line is another")));
     }
     if read_only {
-        return Err(StoreError::no_log_at(&config.path));
+        return Err(no_log());
     }
     file.check_writable()?;
     file.write_at(0, HEADER)?;

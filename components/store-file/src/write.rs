@@ -60,33 +60,32 @@ impl Open {
         self.finish_erasing()
     }
 
-    /// Carries out the intents of the last append; nothing to do in the steady state. Opened read-only, they are
-    /// kept and the lines are read as if they were carried out: half of one may be overwritten already.
+    /// Carries out the intent of the last append; nothing to do in the steady state. Where nothing is written it is
+    /// kept and the line is read as if it were carried out: half of it may be overwritten already.
     pub(crate) fn finish_erasing(&mut self) -> Result<(), StoreError> {
-        if self.is_read_only() {
-            let mut overlays = Vec::new();
-            for intent in &self.log.intents {
-                overlays.push(Overlay { at: intent.at, length: intent.length, line: self.erased_line(intent)? });
-            }
-            self.file.overlay(overlays);
+        if self.file.check_writable().is_err() {
+            let overlay = match &self.log.intent {
+                Some(intent) => Some(Overlay { at: intent.at, length: intent.length, line: self.erased_line(intent)? }),
+                None => None,
+            };
+            self.file.overlay(overlay);
             return Ok(());
         }
-        let intents = std::mem::take(&mut self.log.intents);
-        if intents.is_empty() {
-            return Ok(());
+        let Some(intent) = self.log.intent.take() else { return Ok(()) };
+        let mut erased = self.erased_line(&intent)?;
+        erased.resize(intent.length as usize - 1, b' ');
+        erased.push(b'\n');
+        let mut found = vec![0u8; erased.len()];
+        self.file.read_at(intent.at, &mut found)?;
+        if found != erased {
+            // Another's intent may not be durable yet: a crash must not leave half of what it orders without it.
+            if self.log.durable < self.log.end {
+                self.sync()?;
+            }
+            self.file.write_at(intent.at, &erased)?;
         }
-        for intent in &intents {
-            let mut erased = self.erased_line(intent)?;
-            erased.resize(intent.length as usize - 1, b' ');
-            erased.push(b'\n');
-            let mut found = vec![0u8; erased.len()];
-            self.file.read_at(intent.at, &mut found)?;
-            if found != erased {
-                self.file.write_at(intent.at, &erased)?;
-            }
-            if let Some(commits) = &self.commits {
-                commits.erase(intent, &erased)?;
-            }
+        if let Some(commits) = &self.commits {
+            commits.erase(&intent, &erased)?;
         }
         self.sync()
     }
@@ -97,7 +96,8 @@ impl Open {
         line::row(&mut erased, &intent.row);
         erased.pop();
         let room = usize::try_from(intent.length).unwrap_or(0).saturating_sub(1);
-        if erased.len() > room || intent.at.saturating_add(intent.length) > self.log.end {
+        let beyond = intent.length > line::MAX_LINE as u64 || intent.at.saturating_add(intent.length) > self.log.end;
+        if erased.len() > room || beyond {
             let why = format!("an erase intent names bytes {} that are not its row's", intent.at);
             return Err(StoreError::Corrupt(why));
         }

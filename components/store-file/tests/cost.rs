@@ -72,6 +72,22 @@ fn an_append_of_several_writers_is_a_token_a_link_one_write_and_two_data_syncs()
     assert_eq!(since(&store, before), Stats { writes: 50, syncs: 50, tokens: 50, links: 50, ..Stats::default() });
 }
 
+/// A power cut must not leave half of what an intent orders and not the intent.
+#[test]
+fn an_intent_that_another_left_is_synced_before_it_is_carried_out() {
+    let place = Place::new();
+    let mut store = place.open();
+    put(&mut store, &run(0, 3));
+    let before = place.read();
+    store.erase(RowKind::Entry, &stream("app"), 1).unwrap();
+    drop(store);
+    let after = place.read();
+    place.write(&[&before[..], &after[before.len()..]].concat());
+    let stats = place.open().stats();
+    assert_eq!((stats.writes, stats.syncs), (1, 2));
+    assert_eq!(place.read(), after);
+}
+
 #[test]
 fn a_page_parses_its_rows_once_and_reads_in_large_pieces() {
     let place = Place::new();

@@ -177,12 +177,30 @@ fn sum_text(sum: u64) -> String {
     STANDARD_NO_PAD.encode(sum.to_be_bytes())
 }
 
-/// The commit line that closes one line with this `check` behind the append that `last` closes.
-fn commit_after(last: &str, at: usize, check: u64) -> Vec<u8> {
+/// The commit line that closes `rows` lines with this `check`, at byte `at`, behind the append that `last` closes.
+fn commit_after(last: &str, rows: u64, at: usize, check: u64) -> Vec<u8> {
     let field = |name: &str| last.split_once(&format!("\"{name}\":")).unwrap().1.split([',', '}']).next().unwrap();
     let n: u64 = field("n").parse::<u64>().unwrap() + 1;
     let (tails, line) = (field("tails"), r#"{"kind":"commit","n""#);
-    forged(&format!(r#"{line}:{n},"at":{at},"tails":{tails},"check":"{}""#, sum_text(check)))
+    let rows = if rows == 1 { String::new() } else { format!(",\"rows\":{rows}") };
+    forged(&format!(r#"{line}:{n},"at":{at}{rows},"tails":{tails},"check":"{}""#, sum_text(check)))
+}
+
+/// An intent to overwrite `length` bytes at `at` with row 1 of `whole` without its payload; it is added to `check`.
+fn intent(whole: &str, at: u64, length: u64, check: &mut Xxh3) -> Vec<u8> {
+    let bare = Row { payload: None, ..row(1) };
+    let shown = whole.lines().nth(2).unwrap().split_once(",\"payload\":").unwrap();
+    let after = shown.1.split_once(",\"prev\"").unwrap().1.split_once(",\"salt\"").unwrap().0;
+    let inner = String::from_utf8(forged(&format!("{},\"payload\":null,\"prev\"{after}", shown.0))).unwrap();
+    check.update(&[0xff]);
+    check.update(&at.to_le_bytes());
+    check.update(&length.to_le_bytes());
+    check.update(&[RowKind::Entry as u8, 3]);
+    check.update(b"app");
+    check.update(&1u64.to_le_bytes());
+    check.update(&(bare.body.len() as u64).to_le_bytes());
+    check.update(&bare.body);
+    forged(&format!(r#"{{"kind":"erase","at":{at},"length":{length},"row":{}"#, inner.trim_end()))
 }
 
 #[test]
@@ -195,7 +213,7 @@ fn a_forged_index_behind_damage_makes_the_store_allocate_nothing() {
     let damaged = whole.replacen("event number 0", "Event number 0", 1);
     let last = whole.lines().last().unwrap();
     let body = r#"{"kind":"node1","stream":"app","index":1152921504606846976,"body":"AAAA""#;
-    let forged = [damaged.as_bytes(), &forged(body), &commit_after(last, whole.len(), 0)].concat();
+    let forged = [damaged.as_bytes(), &forged(body), &commit_after(last, 1, whole.len(), 0)].concat();
     place.write(&forged);
     place.drop_index();
     let mut store = place.open();
@@ -204,34 +222,52 @@ fn a_forged_index_behind_damage_makes_the_store_allocate_nothing() {
     assert_eq!(store.get(RowKind::Entry, &stream("app"), 3), Ok(Some(row(3))));
 }
 
+/// Its bytes are not in the file, or are more than one line may have.
 #[test]
 fn a_forged_intent_leaves_the_log_readable_and_unwritable() {
+    const MAX_LINE: u64 = 32 << 20;
     let place = Place::new();
     put(&mut place.open(), &run(0, 3));
-    let whole = place.read();
-    let bare = Row { payload: None, ..row(1) };
-    let line = String::from_utf8(whole.clone()).unwrap().lines().nth(2).unwrap().to_owned();
-    let shown = line.split_once(",\"payload\":").unwrap();
-    let after = shown.1.split_once(",\"prev\"").unwrap().1.split_once(",\"salt\"").unwrap().0;
-    let inner = String::from_utf8(forged(&format!("{},\"payload\":null,\"prev\"{after}", shown.0))).unwrap();
-    let (at, length) = (whole.len() as u64 + 4096, 1u64 << 40);
-    let intent = forged(&format!(r#"{{"kind":"erase","at":{at},"length":{length},"row":{}"#, inner.trim_end()));
-    let mut check = Xxh3::new();
-    check.update(&[0xff]);
-    check.update(&at.to_le_bytes());
-    check.update(&length.to_le_bytes());
-    check.update(&[RowKind::Entry as u8, 3]);
-    check.update(b"app");
-    check.update(&1u64.to_le_bytes());
-    check.update(&(bare.body.len() as u64).to_le_bytes());
-    check.update(&bare.body);
-    let text = String::from_utf8(whole.clone()).unwrap();
-    let commit = commit_after(text.lines().last().unwrap(), whole.len(), check.digest());
-    let forged = [&whole[..], &intent, &commit].concat();
-    place.write(&forged);
-    place.drop_index();
-    let mut store = place.open();
-    assert_eq!(all(&mut store).unwrap(), run(0, 3));
-    assert!(matches!(store.append(&[row(3)], Want::Synced), Err(StoreError::Corrupt(_))));
-    assert_eq!(place.read(), forged);
+    let whole = String::from_utf8(place.read()).unwrap();
+    let padding = " ".repeat(20 << 20);
+    for (at, length) in [(1 << 20, 1 << 40), (44, MAX_LINE + 1)] {
+        let mut check = Xxh3::new();
+        let intent = intent(&whole, at, length, &mut check);
+        let padded = format!("{}{padding}\n", whole.trim_end());
+        let commit = commit_after(whole.lines().last().unwrap(), 1, padded.len(), check.digest());
+        let forged = [padded.as_bytes(), &intent, commit.trim_ascii_end(), padding.as_bytes(), b"\n"].concat();
+        place.write(&forged);
+        place.drop_index();
+        let mut store = place.open();
+        assert_eq!(all(&mut store).unwrap(), run(0, 3));
+        assert!(matches!(store.append(&[row(3)], Want::Synced), Err(StoreError::Corrupt(_))));
+        assert!(place.read() == forged, "{length} bytes at {at}");
+    }
+}
+
+/// A writer makes one intent in one append; many would have to be kept all, of whoever forged them.
+#[test]
+fn an_intent_that_is_not_alone_in_its_append_is_damage() {
+    let place = Place::new();
+    put(&mut place.open(), &run(0, 3));
+    let whole = String::from_utf8(place.read()).unwrap();
+    let lines: Vec<&str> = whole.split_inclusive('\n').collect();
+    let (at, length) = (lines[0].len() + lines[1].len(), lines[2].len());
+    let mut erased = run(0, 3);
+    erased[1].payload = None;
+    for (count, rows) in [(1, erased), (2, run(0, 3)), (3, run(0, 3))] {
+        let mut check = Xxh3::new();
+        let intents = (0..count).flat_map(|_| intent(&whole, at as u64, length as u64, &mut check)).collect::<Vec<_>>();
+        let commit = commit_after(lines[4], count, whole.len(), check.digest());
+        let forged = [whole.as_bytes(), &intents, &commit].concat();
+        place.write(&forged);
+        for config in [place.read_only(), place.config(false)] {
+            place.drop_index();
+            let mut store = FileStore::default();
+            store.init(&config).unwrap();
+            assert_eq!(store.damage().is_some(), count > 1, "{count} intents");
+            assert_eq!(all(&mut store).unwrap(), rows, "{count} intents");
+        }
+        assert!(count == 1 || place.read() == forged, "{count} intents");
+    }
 }

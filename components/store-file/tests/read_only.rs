@@ -3,11 +3,11 @@
 
 mod common;
 
-use std::fs;
-use std::process::Command;
+use std::fs::{self, File};
+use std::io::Write as _;
 use std::thread;
 
-use common::{Place, all, put, row, run};
+use common::{Place, all, put, reading, row, run};
 use secure_log::contract::rows::stream;
 use secure_log::store::{Row, RowKind, Store, StoreError, Want};
 use secure_log_store_file::FileStore;
@@ -18,21 +18,11 @@ fn opened(place: &Place) -> FileStore {
     store
 }
 
-/// Does everything a caller can do.
 fn use_fully(store: &mut FileStore) -> Vec<Row> {
-    let rows = all(store).unwrap();
-    assert_eq!(store.last(RowKind::Entry, &stream("app")).unwrap().as_ref(), rows.last());
-    assert_eq!(store.get(RowKind::Entry, &stream("app"), 0).unwrap().as_ref(), rows.first());
-    assert_eq!(store.streams(None, 9).unwrap(), [stream("app")]);
-    for want in [Want::Synced, Want::Written] {
-        assert_eq!(store.append(&run(rows.len() as u64, 1), want), Err(StoreError::read_only()));
-        assert_eq!(store.append(&[], want), Ok(()));
-    }
-    assert_eq!(store.erase(RowKind::Entry, &stream("app"), 0), Err(StoreError::read_only()));
-    rows
+    reading::use_fully(store, "app")
 }
 
-/// The torn rest of a dead writer is evidence. Opened for writing, `verify` used to cut it off.
+/// The torn rest of a dead writer is evidence: only an instance that may write cuts it off.
 #[test]
 fn a_torn_tail_stays_at_every_length_and_is_told() {
     let place = Place::new();
@@ -85,7 +75,7 @@ fn where_there_is_no_log_none_is_made_and_the_path_is_named() {
     let nowhere = missing.join("deeper.jsonl");
     for path in [&missing, &nowhere] {
         let answer = FileStore::default().init(&format!("{}?readonly", path.display()));
-        assert_eq!(answer, Err(StoreError::no_log_at(path)));
+        assert_eq!(answer, Err(StoreError::no_log_at(path.display())));
         assert!(answer.unwrap_err().to_string().contains(&path.display().to_string()));
     }
     assert_eq!(place.everything().len(), 1, "only the directory itself");
@@ -94,7 +84,7 @@ fn where_there_is_no_log_none_is_made_and_the_path_is_named() {
     let first = place.read();
     for length in [0, 1, 43] {
         place.write(&first[..length]);
-        assert_eq!(FileStore::default().init(&place.read_only()), Err(StoreError::no_log_at(&missing)));
+        assert_eq!(FileStore::default().init(&place.read_only()), Err(StoreError::no_log_at(missing.display())));
         assert_eq!(place.read(), first[..length]);
     }
 }
@@ -154,6 +144,33 @@ fn an_erasure_cut_short_is_seen_as_finished_and_left_unfinished() {
     assert_eq!(all(&mut reader).unwrap(), [erased, run(5, 1)].concat());
 }
 
+/// The same, met by who was there before: its writer dies between two of its calls.
+#[test]
+fn an_erasure_cut_short_beside_an_open_instance_is_no_damage() {
+    let place = Place::new();
+    let mut store = place.open();
+    put(&mut store, &run(0, 5));
+    let before = place.read();
+    store.erase(RowKind::Entry, &stream("app"), 1).unwrap();
+    drop(store);
+    let after = place.read();
+    for done in (0..=before.len()).step_by(13) {
+        place.write(&before);
+        let (mut reader, mut writer) = (opened(&place), place.open());
+        let half = [&after[..done], &before[done..], &after[before.len()..]].concat();
+        // Over what is there: the two look at one file all the time.
+        File::options().write(true).open(place.path()).unwrap().write_all(&half).unwrap();
+        let untouched = half.starts_with(&before);
+        let payload = row(1).payload.filter(|_| untouched);
+        for store in [&mut reader, &mut writer] {
+            let found = store.get(RowKind::Entry, &stream("app"), 1);
+            assert_eq!(found, Ok(Some(Row { payload: payload.clone(), ..row(1) })), "overwritten up to {done}");
+            assert_eq!(store.damage(), None, "overwritten up to {done}");
+        }
+        assert!(place.read() == if untouched { half } else { after.clone() }, "overwritten up to {done}");
+    }
+}
+
 /// An append that is linked and not yet in the log was not answered: it is not looked for.
 #[test]
 fn a_shared_log_is_seen_as_far_as_it_is_in_the_file() {
@@ -205,20 +222,16 @@ fn beside_a_writer_every_look_is_a_prefix() {
     }
 }
 
-const JOB: &str = "STORE_FILE_READ_ONLY";
-
 /// Not a test of its own: what the next one runs where nothing can be written.
 #[test]
 fn child() {
-    let Ok(path) = std::env::var(JOB) else { return };
-    assert!(fs::write(format!("{path}.probe"), "").is_err(), "the medium is not read-only");
-    let mut store = FileStore::default();
-    store.init(&format!("{path}?readonly")).unwrap();
-    assert_eq!(use_fully(&mut store), run(0, 5));
-    println!("read it all");
+    reading::child(|directory| {
+        let mut store = FileStore::default();
+        store.init(&format!("{}?readonly", directory.join("log.jsonl").display())).unwrap();
+        assert_eq!(use_fully(&mut store), run(0, 5));
+    });
 }
 
-/// Permissions do not hold a superuser back: a mount of the directory that is read-only does.
 #[test]
 fn a_log_on_a_read_only_medium_is_read() {
     let place = Place::new();
@@ -228,15 +241,5 @@ fn a_log_on_a_read_only_medium_is_read() {
     put(&mut store, &run(5, 1));
     drop(store);
     place.write(&[&whole[..], b"{\"kind\":\"en"].concat());
-    let directory = place.path().parent().unwrap().display().to_string();
-    let script = r#"mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && exec "$2" --exact child --nocapture"#;
-    let test = std::env::current_exe().unwrap();
-    let unshare = ["-r", "-m", "sh", "-c", script, "sh", &directory];
-    let output = Command::new("unshare").args(unshare).arg(test).env(JOB, place.path()).output();
-    let Ok(output) = output else { return eprintln!("not run: no unshare on this machine") };
-    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    if !output.status.success() && !said.contains("running 1 test") {
-        return eprintln!("not run: no mounts for this user: {said}");
-    }
-    assert!(output.status.success() && said.contains("read it all"), "{said}");
+    reading::on_a_read_only_medium(place.path().parent().unwrap());
 }

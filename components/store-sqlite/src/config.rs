@@ -7,7 +7,7 @@
 //!        / "readonly" nothing is created, locked with files or written (`watch`); stands alone
 //!        / "lease"    take part in the locks that instances under WASI use; under WASI always
 //! ```
-//! The last `?` ends the path, as with the file store.
+//! The last `?` ends the path: a path that has one is given with an option.
 
 use std::path::PathBuf;
 
@@ -20,8 +20,6 @@ pub enum Mode {
     Shared,
     /// The file belongs to one instance, with a write-ahead log.
     Owner,
-    /// The file is read as it is found.
-    ReadOnly,
 }
 
 /// Where the database is.
@@ -29,9 +27,14 @@ pub enum Mode {
 pub enum Config {
     /// Gone when the store is dropped; for tests.
     Memory,
+    /// A file that is read as it is found.
+    ReadOnly {
+        /// As given; relative to the current directory, under WASI to a preopened one.
+        path: PathBuf,
+    },
     /// A file.
     File {
-        /// As given; relative to the current directory, under WASI to a preopened one.
+        /// As above.
         path: PathBuf,
         /// Shared unless said otherwise.
         mode: Mode,
@@ -54,13 +57,19 @@ impl Config {
         if path.contains('\0') {
             return bad("a path has no NUL".into());
         }
+        match (path, options) {
+            (":memory:", None) => return Ok(Config::Memory),
+            (":memory:", Some(_)) => return bad(":memory: takes no options".into()),
+            (_, Some("readonly")) => return Ok(Config::ReadOnly { path: path.into() }),
+            _ => {}
+        }
         let mut mode = None;
         let mut lease = false;
         for option in options.into_iter().flat_map(|options| options.split('&')) {
             let wanted = match option {
                 "shared" => Mode::Shared,
                 "owner" => Mode::Owner,
-                "readonly" => Mode::ReadOnly,
+                "readonly" => return bad("readonly stands alone".into()),
                 "lease" => {
                     lease = true;
                     continue;
@@ -68,15 +77,9 @@ impl Config {
                 _ => return bad(format!("unknown option {option:?}; there are shared, owner, lease, readonly")),
             };
             if mode.is_some_and(|mode| mode != wanted) {
-                return bad("only one of shared, owner and readonly".into());
+                return bad("only one of shared and owner".into());
             }
             mode = Some(wanted);
-        }
-        if mode == Some(Mode::ReadOnly) && lease {
-            return bad("a lease is written: not with readonly".into());
-        }
-        if path == ":memory:" {
-            return if options.is_some() { bad(":memory: takes no options".into()) } else { Ok(Config::Memory) };
         }
         Ok(Config::File { path: path.into(), mode: mode.unwrap_or(Mode::Shared), lease })
     }
@@ -97,7 +100,7 @@ mod tests {
         assert_eq!(Config::parse("audit.db?shared"), file("audit.db", Mode::Shared, false));
         assert_eq!(Config::parse("audit.db?owner"), file("audit.db", Mode::Owner, false));
         assert_eq!(Config::parse("audit.db?lease&owner"), file("audit.db", Mode::Owner, true));
-        assert_eq!(Config::parse("audit.db?readonly"), file("audit.db", Mode::ReadOnly, false));
+        assert_eq!(Config::parse("audit.db?readonly"), Ok(Config::ReadOnly { path: "audit.db".into() }));
         assert_eq!(Config::parse("what?.db?lease"), file("what?.db", Mode::Shared, true));
     }
 

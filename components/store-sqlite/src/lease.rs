@@ -233,9 +233,7 @@ impl Lease {
         let mut epochs = Vec::new();
         for file in fs::read_dir(&self.dir)? {
             let name = file?.file_name();
-            let number =
-                name.to_str().and_then(|name| name.strip_prefix("open-")).and_then(|text| text.parse::<u64>().ok());
-            epochs.extend(number);
+            epochs.extend(name.to_str().and_then(epoch_of));
         }
         Ok(epochs)
     }
@@ -300,6 +298,13 @@ impl Drop for Lease {
     fn drop(&mut self) {
         self.release();
     }
+}
+
+/// The epoch that a file says has begun: a decimal as it would be written, far from where counting ends.
+fn epoch_of(name: &str) -> Option<u64> {
+    let text = name.strip_prefix("open-")?;
+    let epoch: u64 = text.parse().ok().filter(|epoch| *epoch < i64::MAX as u64)?;
+    (epoch.to_string() == text).then_some(epoch)
 }
 
 fn create(path: &Path) -> io::Result<()> {
@@ -421,5 +426,20 @@ mod tests {
         std::thread::sleep(SHORT.hold * 2);
         owner.begin();
         owner.check().unwrap();
+    }
+    /// Whoever can make files in the directory can stop the store, but not end the program.
+    #[test]
+    fn names_that_no_instance_makes_are_no_epochs() {
+        let place = Place::new("names");
+        let dir = place.0.join("a.db-lease");
+        fs::create_dir(&dir).unwrap();
+        for name in ["open-18446744073709551615", "open-9223372036854775807", "open-+5", "open-05", "open-5 ", "open-"]
+        {
+            create(&dir.join(name)).unwrap();
+        }
+        let mut lease = place.lease(Kept::PerTransaction);
+        assert!(lease.try_acquire().unwrap());
+        assert!(dir.join("held-0").exists());
+        lease.check().unwrap();
     }
 }

@@ -5,7 +5,7 @@
 //! open    pragmas, journal, waiting for locks                 schema  tables, triggers, migrations
 //! render  the columns people query; the body is the truth     check   integrity_check
 //! vfs     the layer under SQLite (the only `unsafe`)          lease   locks where the system has none
-//! watch   reading what others may be writing
+//! database a connection and the layer under it                watch   reading what others may be writing
 //! ```
 //!
 //! # Two modes
@@ -43,6 +43,7 @@
 
 pub mod check;
 pub mod config;
+mod database;
 mod error;
 pub mod lease;
 mod open;

@@ -9,10 +9,11 @@ use rusqlite::limits::Limit;
 use secure_log::store::StoreError;
 
 use crate::config::{Config, Mode};
+use crate::database::Database;
 use crate::error::{from_sqlite, is_cannot_open};
 use crate::lease::{Kept, LeaseTimes};
 use crate::schema;
-use crate::vfs::{Database, Locks};
+use crate::vfs::Locks;
 use crate::watch::Watch;
 
 /// Settings that look at the file, so they come after its mode. The page cache of 2 MiB holds the inner nodes
@@ -39,7 +40,7 @@ pub fn open(config: &Config, wasi: bool, times: LeaseTimes) -> Result<(Database,
             schema::open(&database)?;
             return Ok((database, None));
         }
-        Config::File { path, mode: Mode::ReadOnly, .. } => {
+        Config::ReadOnly { path } => {
             return open_read_only(path, wasi, times).map(|(watch, database)| (database, Some(watch)));
         }
         Config::File { path, mode, lease } => (path, *mode, *lease),
@@ -58,7 +59,7 @@ pub fn open(config: &Config, wasi: bool, times: LeaseTimes) -> Result<(Database,
 /// Opens what is there; nothing is created, nothing migrated.
 fn open_read_only(path: &Path, wasi: bool, times: LeaseTimes) -> Result<(Watch, Database), StoreError> {
     if path.try_exists().is_ok_and(|exists| !exists) {
-        return Err(StoreError::no_log_at(path));
+        return Err(StoreError::no_log_at(path.display()));
     }
     let opened = || {
         let (mut watch, mut database) = Watch::open(path, !wasi, times.takeover)?;
@@ -67,7 +68,7 @@ fn open_read_only(path: &Path, wasi: bool, times: LeaseTimes) -> Result<(Watch, 
     };
     match opened() {
         Ok((true, watch, database)) => Ok((watch, database)),
-        Ok((false, ..)) => Err(StoreError::no_log_at(path)),
+        Ok((false, ..)) => Err(StoreError::no_log_at(path.display())),
         Err(error) => Err(explain(path, error)),
     }
 }
@@ -78,7 +79,6 @@ fn prepare(database: &mut Database, mode: Mode, patience: Duration) -> Result<()
         return Err(StoreError::Denied("the database file is read-only".into()));
     }
     match mode {
-        Mode::ReadOnly => {}
         Mode::Owner => {
             exclusively(database, "WAL")?;
             // A commit is one sync, of the log.

@@ -7,10 +7,10 @@ use secure_log::store::{PAGE_BYTES, Row, RowKind, Store, StoreError, Want, check
 use secure_log::types::StreamId;
 
 use crate::config::{Config, Mode};
+use crate::database::Database;
 use crate::error::from_sqlite;
 use crate::lease::LeaseTimes;
 use crate::render::{Rendered, is_text, render};
-use crate::vfs::Database;
 use crate::watch::Watch;
 use crate::{check, open};
 
@@ -50,7 +50,7 @@ pub struct Stats {
 #[derive(Debug)]
 struct Open {
     database: Database,
-    /// Absent in memory.
+    /// Absent in memory, and if nothing is written.
     mode: Option<Mode>,
     failed: Option<StoreError>,
     /// Owner mode: something was written and not yet synced.
@@ -226,7 +226,7 @@ impl Store for SqliteStore {
         let wasi = self.as_under_wasi || cfg!(target_os = "wasi");
         let (database, watch) = open::open(&config, wasi, self.times)?;
         let mode = match config {
-            Config::Memory => None,
+            Config::Memory | Config::ReadOnly { .. } => None,
             Config::File { mode, .. } => Some(mode),
         };
         self.open =

@@ -2,8 +2,8 @@
 //! write, truncation, sync and deletion, and counts writes and syncs. Everything else is passed through. For a database
 //! that is opened read-only it refuses all of these, whatever SQLite thinks.
 //!
-//! The only module with `unsafe`: SQLite's file layers are tables of C functions. One layer is registered
-//! per connection and lives as long as it, so nothing here is global.
+//! The only module with `unsafe`, behind functions that are safe: SQLite's file layers are tables of C functions. One
+//! layer is registered per connection and lives as long as it, so nothing here is global.
 //!
 //! Invariants the `unsafe` blocks rely on:
 //! 1. `Layer` and the `sqlite3_vfs` that points to it are boxed, and freed only when [`Registered`] is
@@ -16,13 +16,12 @@
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::mem::{offset_of, size_of};
-use std::ops::Deref;
 use std::path::Path;
 use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rusqlite::{Connection, OpenFlags, ffi};
+use rusqlite::{Connection, ffi};
 
 use crate::lease::{Kept, Lease, LeaseTimes};
 
@@ -52,124 +51,9 @@ pub const HEADER: usize = 100;
 /// Where in it stands how the file is written and read: 1 with a rollback journal, 2 with a write-ahead log.
 const VERSIONS: std::ops::Range<i64> = 18..20;
 
-/// An open connection and the layer under it. Fields are dropped in order: the connection first (invariant 1).
-#[derive(Debug)]
-pub struct Database {
-    connection: Connection,
-    /// Absent for a database in memory.
-    layer: Option<Registered>,
-}
-
-impl Database {
-    /// Opens or creates the file.
-    pub fn open(path: &Path, locks: Locks) -> rusqlite::Result<Database> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        Database::with(path, locks, flags, None)
-    }
-
-    /// Opens a file that exists, to read it. Whatever SQLite does, no file is created, written, synced or removed,
-    /// and no lock but a shared one is taken. `system`: with the operating system's locks.
-    pub fn open_read_only(path: &Path, system: bool, reading: Reading) -> rusqlite::Result<Database> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        Database::with(path, Locks { system, lease: None }, flags, Some(reading))
-    }
-
-    /// As it was opened, if to be read only.
-    pub fn reading(&self) -> Option<Reading> {
-        self.layer()?.reading
-    }
-
-    fn with(path: &Path, locks: Locks, flags: OpenFlags, reading: Option<Reading>) -> rusqlite::Result<Database> {
-        static NUMBER: AtomicU64 = AtomicU64::new(0);
-        let name = CString::new(format!("secure-log-{}", NUMBER.fetch_add(1, Ordering::Relaxed)))?;
-        let layer = Registered::new(name, locks, reading)?;
-        let connection = Connection::open_with_flags_and_vfs(path, flags, layer.name.as_c_str())?;
-        Ok(Database { connection, layer: Some(layer) })
-    }
-
-    /// The first bytes of the file as they are now, read past SQLite's cache; zeros behind its end.
-    pub fn header(&self) -> rusqlite::Result<[u8; HEADER]> {
-        let mut header = [0; HEADER];
-        let mut file: *mut ffi::sqlite3_file = ptr::null_mut();
-        self.control(ffi::SQLITE_FCNTL_FILE_POINTER, (&raw mut file).cast())?;
-        // SAFETY: SQLite gave its main file, which is open as long as the connection; only ours have our methods
-        // (invariant 2). The room has `HEADER` bytes.
-        let code = unsafe {
-            match file.as_ref().is_some_and(|file| ptr::eq(file.pMethods, &METHODS)) {
-                true => file_read(file, header.as_mut_ptr().cast(), HEADER as c_int, 0),
-                false => ffi::SQLITE_MISUSE,
-            }
-        };
-        match code {
-            ffi::SQLITE_OK | ffi::SQLITE_IOERR_SHORT_READ => Ok(header),
-            code => Err(failed(code)),
-        }
-    }
-
-    /// Empties SQLite's page cache. Nothing is being read.
-    pub fn forget_pages(&self) -> rusqlite::Result<()> {
-        self.control(ffi::SQLITE_FCNTL_RESET_CACHE, ptr::null_mut())
-    }
-
-    fn control(&self, operation: c_int, argument: *mut c_void) -> rusqlite::Result<()> {
-        // SAFETY: an open connection, a constant string, and an argument as the operation wants it.
-        let code =
-            unsafe { ffi::sqlite3_file_control(self.connection.handle(), c"main".as_ptr(), operation, argument) };
-        if code == ffi::SQLITE_OK { Ok(()) } else { Err(failed(code)) }
-    }
-
-    /// A database in memory.
-    pub fn in_memory() -> rusqlite::Result<Database> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        Ok(Database { connection: Connection::open_in_memory_with_flags(flags)?, layer: None })
-    }
-
-    /// The connection, to set handlers on.
-    pub fn connection_mut(&mut self) -> &mut Connection {
-        &mut self.connection
-    }
-
-    /// An owner's unit of work begins: its lease is looked at again.
-    ///
-    /// # Errors
-    /// The lease was lost.
-    pub fn begin(&self) -> std::io::Result<()> {
-        match self.layer().and_then(Layer::lease).as_deref_mut() {
-            Some(Some(lease)) if lease.kept() == Kept::ByOwner => {
-                lease.begin();
-                lease.check()
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Why the lease was lost, if it was.
-    pub fn lost(&self) -> Option<String> {
-        let guard = self.layer()?.lease()?;
-        guard.as_ref()?.lost().map(str::to_owned)
-    }
-
-    /// Writes and syncs of files so far.
-    pub fn counts(&self) -> (u64, u64) {
-        self.layer().map_or((0, 0), |layer| (layer.writes.load(Ordering::Relaxed), layer.syncs.load(Ordering::Relaxed)))
-    }
-
-    fn layer(&self) -> Option<&Layer> {
-        // SAFETY: the box of `Registered::new`, which lives as long as `self.layer`.
-        self.layer.as_ref().map(|registered| unsafe { layer(registered.vfs) })
-    }
-}
-
-impl Deref for Database {
-    type Target = Connection;
-    fn deref(&self) -> &Connection {
-        &self.connection
-    }
-}
-
 /// A layer that SQLite knows, until it is dropped.
 #[derive(Debug)]
-struct Registered {
+pub struct Registered {
     vfs: *mut ffi::sqlite3_vfs,
     name: CString,
 }
@@ -189,7 +73,7 @@ impl Drop for Registered {
 }
 
 /// What one connection's files share.
-struct Layer {
+pub struct Layer {
     base: *mut ffi::sqlite3_vfs,
     leased: Option<(Kept, LeaseTimes)>,
     reading: Option<Reading>,
@@ -200,19 +84,24 @@ struct Layer {
 }
 
 impl Layer {
-    fn lease(&self) -> Option<MutexGuard<'_, Option<Lease>>> {
-        self.leased.map(|_| self.lease.lock().unwrap_or_else(PoisonError::into_inner))
+    /// As given to [`Registered::new`].
+    pub fn reading(&self) -> Option<Reading> {
+        self.reading
+    }
+
+    /// The lease on the database, once it is open and if it is locked with one.
+    pub fn lease(&self) -> MutexGuard<'_, Option<Lease>> {
+        self.lease.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes and syncs so far.
+    pub fn counts(&self) -> (u64, u64) {
+        (self.writes.load(Ordering::Relaxed), self.syncs.load(Ordering::Relaxed))
     }
 
     /// Whether a file may be changed now.
     fn may_write(&self) -> bool {
-        if self.reading.is_some() {
-            return false;
-        }
-        match self.lease().as_deref_mut() {
-            Some(Some(lease)) => lease.check().is_ok(),
-            _ => true,
-        }
+        self.reading.is_none() && self.lease().as_mut().is_none_or(|lease| lease.check().is_ok())
     }
 }
 
@@ -228,7 +117,11 @@ struct File {
 }
 
 impl Registered {
-    fn new(name: CString, locks: Locks, reading: Option<Reading>) -> rusqlite::Result<Registered> {
+    /// A layer of its own for one connection, which is to be closed before this is dropped. `reading`: nothing is
+    /// written, and this is read.
+    pub fn new(locks: Locks, reading: Option<Reading>) -> rusqlite::Result<Registered> {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let name = CString::new(format!("secure-log-{}", NUMBER.fetch_add(1, Ordering::Relaxed)))?;
         // SAFETY: a constant string; SQLite's own layers are never unregistered.
         let base = unsafe { ffi::sqlite3_vfs_find(if locks.system { c"unix" } else { c"unix-none" }.as_ptr()) };
         if base.is_null() {
@@ -281,6 +174,51 @@ impl Registered {
             }
         }
     }
+
+    /// By which a connection is opened on it.
+    pub fn name(&self) -> &CStr {
+        &self.name
+    }
+
+    /// What the files of its connection share.
+    pub fn layer(&self) -> &Layer {
+        // SAFETY: the box of `new`, which is freed when `self` is dropped.
+        unsafe { layer(self.vfs) }
+    }
+}
+
+/// The first bytes of the file of `connection` as they are now, read past SQLite's cache; zeros behind its end.
+pub fn header(connection: &Connection) -> rusqlite::Result<[u8; HEADER]> {
+    let mut header = [0; HEADER];
+    let mut file: *mut ffi::sqlite3_file = ptr::null_mut();
+    // SAFETY: the operation puts a pointer where its argument leads.
+    unsafe { control(connection, ffi::SQLITE_FCNTL_FILE_POINTER, (&raw mut file).cast()) }?;
+    // SAFETY: SQLite gave its main file, which is open as long as the connection; only ours have our methods
+    // (invariant 2). The room has `HEADER` bytes.
+    let code = unsafe {
+        match file.as_ref().is_some_and(|file| ptr::eq(file.pMethods, &METHODS)) {
+            true => file_read(file, header.as_mut_ptr().cast(), HEADER as c_int, 0),
+            false => ffi::SQLITE_MISUSE,
+        }
+    };
+    match code {
+        ffi::SQLITE_OK | ffi::SQLITE_IOERR_SHORT_READ => Ok(header),
+        code => Err(failed(code)),
+    }
+}
+
+/// Empties SQLite's page cache. Nothing is being read.
+pub fn forget_pages(connection: &Connection) -> rusqlite::Result<()> {
+    // SAFETY: the operation takes no argument.
+    unsafe { control(connection, ffi::SQLITE_FCNTL_RESET_CACHE, ptr::null_mut()) }
+}
+
+/// # Safety
+/// `argument` is as the operation wants it.
+unsafe fn control(connection: &Connection, operation: c_int, argument: *mut c_void) -> rusqlite::Result<()> {
+    // SAFETY: an open connection, a constant string, and the caller's promise.
+    let code = unsafe { ffi::sqlite3_file_control(connection.handle(), c"main".as_ptr(), operation, argument) };
+    if code == ffi::SQLITE_OK { Ok(()) } else { Err(failed(code)) }
 }
 
 fn failed(code: c_int) -> rusqlite::Error {
@@ -382,9 +320,7 @@ unsafe extern "C" fn vfs_open(
     }
     if let (true, Some((kept, times)), false) = (is_database, shared.leased, name.is_null()) {
         let path = unsafe { CStr::from_ptr(name) }.to_string_lossy().into_owned();
-        if let Some(mut lease) = shared.lease() {
-            *lease = Some(Lease::new(Path::new(&path), kept, times));
-        }
+        *shared.lease() = Some(Lease::new(Path::new(&path), kept, times));
     }
     unsafe { (*file).pMethods = &METHODS };
     ffi::SQLITE_OK
@@ -450,7 +386,7 @@ unsafe fn shared<'a>(file: *mut ffi::sqlite3_file) -> &'a Layer {
 
 unsafe extern "C" fn file_close(file: *mut ffi::sqlite3_file) -> c_int {
     if unsafe { (*file.cast::<File>()).is_database }
-        && let Some(Some(lease)) = unsafe { shared(file) }.lease().as_deref_mut()
+        && let Some(lease) = unsafe { shared(file) }.lease().as_mut()
     {
         lease.release();
     }
@@ -512,7 +448,7 @@ unsafe extern "C" fn file_lock(file: *mut ffi::sqlite3_file, lock: c_int) -> c_i
         _ => {}
     }
     let first = is_database && before == ffi::SQLITE_LOCK_NONE && lock > before;
-    if first && let Some(Some(lease)) = unsafe { shared(file) }.lease().as_deref_mut() {
+    if first && let Some(lease) = unsafe { shared(file) }.lease().as_mut() {
         match lease.try_acquire() {
             Ok(true) => {}
             Ok(false) => return ffi::SQLITE_BUSY,
@@ -522,7 +458,7 @@ unsafe extern "C" fn file_lock(file: *mut ffi::sqlite3_file, lock: c_int) -> c_i
     let code = pass!(file.xLock(lock));
     if code == ffi::SQLITE_OK {
         unsafe { (*ours).lock = before.max(lock) };
-    } else if first && let Some(Some(lease)) = unsafe { shared(file) }.lease().as_deref_mut() {
+    } else if first && let Some(lease) = unsafe { shared(file) }.lease().as_mut() {
         lease.release();
     }
     code
@@ -535,7 +471,7 @@ unsafe extern "C" fn file_unlock(file: *mut ffi::sqlite3_file, lock: c_int) -> c
     if is_database
         && lock == ffi::SQLITE_LOCK_NONE
         && before > lock
-        && let Some(Some(lease)) = unsafe { shared(file) }.lease().as_deref_mut()
+        && let Some(lease) = unsafe { shared(file) }.lease().as_mut()
     {
         lease.release();
     }

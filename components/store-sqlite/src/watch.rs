@@ -35,9 +35,10 @@ use std::time::{Duration, Instant, SystemTime};
 use rusqlite::Connection;
 use secure_log::store::StoreError;
 
+use crate::database::Database;
 use crate::error::{from_sqlite, is_busy, is_unfinished};
 use crate::open::{PATIENCE, SETTINGS, configure};
-use crate::vfs::{Database, HEADER, Reading};
+use crate::vfs::{HEADER, Reading};
 
 /// Bytes of the header of a write-ahead log; its salts change when the log begins anew
 /// (sqlite.org/fileformat2.html section 4.1).
@@ -80,7 +81,8 @@ impl Watch {
     pub fn open(path: &Path, system: bool, abandoned: Duration) -> Result<(Watch, Database), StoreError> {
         let mut watch = Watch { path: path.to_owned(), system, abandoned, indexed: None, new: true };
         let database = watch.connect(Reading::Alone)?;
-        watch.path = database.path().unwrap_or_default().into();
+        let resolved = database.path().ok_or_else(|| StoreError::Invalid("its full path is not UTF-8".into()))?;
+        watch.path = resolved.into();
         Ok((watch, database))
     }
 

@@ -5,14 +5,15 @@
 
 mod common;
 
-use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::symlink;
 use std::thread;
 use std::time::{Duration, SystemTime};
 
 use common::Scratch;
+use common::reading::{self, everything};
 use rusqlite::Connection;
 use secure_log::contract::rows::{noise, plain_run, stream};
 use secure_log::store::{Row, RowKind, Store, StoreError, Want};
@@ -33,43 +34,13 @@ fn put(store: &mut SqliteStore, rows: &[Row]) {
     store.append(rows, Want::Synced).unwrap();
 }
 
-/// Every file and directory below, with its bytes and the time of its last change.
-fn everything(directory: &Path) -> BTreeMap<PathBuf, (SystemTime, Option<Vec<u8>>)> {
-    let mut found = BTreeMap::new();
-    let mut open = vec![directory.to_owned()];
-    while let Some(path) = open.pop() {
-        if path.is_dir() {
-            open.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
-        }
-        let changed = path.metadata().unwrap().modified().unwrap();
-        let bytes = path.is_file().then(|| fs::read(&path).unwrap());
-        found.insert(path, (changed, bytes));
-    }
-    found
-}
-
 fn all(store: &mut SqliteStore) -> Vec<Row> {
-    let mut rows = Vec::new();
-    loop {
-        let page = store.scan(RowKind::Entry, &stream("a"), rows.len() as u64, 1000, true).unwrap();
-        if page.is_empty() {
-            return rows;
-        }
-        rows.extend(page);
-    }
+    reading::all(store, "a").unwrap()
 }
 
 /// Does everything a caller can do.
 fn use_fully(store: &mut SqliteStore) -> Vec<Row> {
-    let rows = all(store);
-    assert_eq!(store.last(RowKind::Entry, &stream("a")).unwrap().as_ref(), rows.last());
-    assert_eq!(store.get(RowKind::Entry, &stream("a"), 0).unwrap().as_ref(), rows.first());
-    assert_eq!(store.streams(None, 9).unwrap(), [stream("a")]);
-    for want in [Want::Synced, Want::Written] {
-        assert_eq!(store.append(&plain_run("a", rows.len() as u64, 1), want), Err(StoreError::read_only()));
-        assert_eq!(store.append(&[], want), Ok(()));
-    }
-    assert_eq!(store.erase(RowKind::Entry, &stream("a"), 0), Err(StoreError::read_only()));
+    let rows = reading::use_fully(store, "a");
     assert_eq!(store.integrity_check().unwrap(), Vec::<String>::new());
     rows
 }
@@ -102,7 +73,7 @@ fn where_there_is_no_log_none_is_made_and_the_path_is_named() {
     for wasi in [false, true] {
         for file in [scratch.path("missing.db"), scratch.path("no/where.db"), empty.clone()] {
             let answer = instance(wasi).init(&format!("{file}?readonly"));
-            assert_eq!(answer, Err(StoreError::no_log_at(Path::new(&file))));
+            assert_eq!(answer, Err(StoreError::no_log_at(&file)));
             assert!(answer.unwrap_err().to_string().contains(&file));
         }
     }
@@ -169,6 +140,25 @@ fn a_write_ahead_log_that_was_left_is_read_and_stays() {
     put(&mut opened(false, &format!("{copy}?owner")), &plain_run("a", 5, 5));
     put(&mut opened(false, &format!("{copy}?owner")), &plain_run("a", 10, 1));
     assert_eq!(use_fully(&mut opened(false, &format!("{copy}?readonly"))), plain_run("a", 0, 11));
+}
+
+/// Without its full path nothing tells whether the log beside it holds newer rows.
+#[test]
+fn a_full_path_that_is_no_text_is_an_error_and_no_older_state() {
+    let scratch = Scratch::new();
+    let (file, odd) = (scratch.path("audit.db"), scratch.dir().join(OsStr::from_bytes(b"\xff")));
+    fs::create_dir(&odd).unwrap();
+    symlink(&odd, scratch.path("link")).unwrap();
+    put(&mut opened(false, &format!("{file}?owner")), &plain_run("a", 0, 5));
+    let mut owner = opened(false, &format!("{file}?owner"));
+    put(&mut owner, &plain_run("a", 5, 5));
+    for end in ["", "-wal"] {
+        fs::copy(format!("{file}{end}"), scratch.path(&format!("link/audit.db{end}"))).unwrap();
+    }
+    for wasi in [false, true] {
+        let answer = instance(wasi).init(&format!("{}?readonly", scratch.path("link/audit.db")));
+        assert!(matches!(&answer, Err(StoreError::Invalid(why)) if why.contains("UTF-8")), "{answer:?}");
+    }
 }
 
 #[test]
@@ -251,23 +241,19 @@ fn beside_a_writer_every_look_is_a_prefix() {
     }
 }
 
-const JOB: &str = "STORE_SQLITE_READ_ONLY";
-
 /// Not a test of its own: what the next one runs where nothing can be written.
 #[test]
 fn child() {
-    let Ok(directory) = std::env::var(JOB) else { return };
-    assert!(fs::write(format!("{directory}/probe"), "").is_err(), "the medium is not read-only");
-    for name in ["shared.db", "owned.db", "left.db"] {
-        for wasi in [false, true] {
-            let mut store = opened(wasi, &format!("{directory}/{name}?readonly"));
-            assert_eq!(use_fully(&mut store), plain_run("a", 0, 50));
+    reading::child(|directory| {
+        for name in ["shared.db", "owned.db", "left.db"] {
+            for wasi in [false, true] {
+                let mut store = opened(wasi, &format!("{}?readonly", directory.join(name).display()));
+                assert_eq!(use_fully(&mut store), plain_run("a", 0, 50));
+            }
         }
-    }
-    println!("read it all");
+    });
 }
 
-/// Permissions do not hold a superuser back: a mount of the directory that is read-only does.
 #[test]
 fn a_log_on_a_read_only_medium_is_read() {
     let scratch = Scratch::new();
@@ -278,14 +264,5 @@ fn a_log_on_a_read_only_medium_is_read() {
     for end in ["", "-wal"] {
         fs::copy(scratch.path(&format!("live.db{end}")), scratch.path(&format!("left.db{end}"))).unwrap();
     }
-    let script = r#"mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && exec "$2" --exact child --nocapture"#;
-    let test = std::env::current_exe().unwrap();
-    let unshare = ["-r", "-m", "sh", "-c", script, "sh"];
-    let output = Command::new("unshare").args(unshare).arg(scratch.dir()).arg(test).env(JOB, scratch.dir()).output();
-    let Ok(output) = output else { return eprintln!("not run: no unshare on this machine") };
-    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    if !output.status.success() && !said.contains("running 1 test") {
-        return eprintln!("not run: no mounts for this user: {said}");
-    }
-    assert!(output.status.success() && said.contains("read it all"), "{said}");
+    reading::on_a_read_only_medium(scratch.dir());
 }

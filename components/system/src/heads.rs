@@ -30,7 +30,8 @@ use secure_log::store::StoreError;
 use secure_log::types::{MAX_INT, hex, quote};
 use sha2::{Digest as _, Sha256};
 
-/// Times a head that another writer removes while it is being read is looked for again.
+/// Times a head that another writer removes while it is being read is looked for again, and a directory in which
+/// others make and remove files is listed again.
 const RETRIES: u32 = 16;
 
 /// Heads behind a path prefix.
@@ -64,15 +65,39 @@ impl FileHeads {
         format!("{}.{}.", self.prefix, hex(&Sha256::digest(origin)))
     }
 
-    /// The largest number of a head of one origin, by name alone.
+    /// The largest number of a head of one origin, by name alone. A listing of many names takes several reads: it
+    /// may miss a head that is made meanwhile, and the one before, which is removed then. So two in a row must agree.
     fn newest(&self, stem: &str) -> Result<Option<u64>, StoreError> {
-        let mut newest = None;
-        for file in fs::read_dir(&self.directory).map_err(|error| failed("list", &self.directory, &error))? {
-            let file = file.map_err(|error| failed("list", &self.directory, &error))?;
-            let number = file.file_name().to_str().and_then(|name| number_of(name.strip_prefix(stem)?));
-            newest = newest.max(number);
+        let mut before = self.listed(stem)?;
+        for _ in 0..RETRIES {
+            let newest = self.listed(stem)?;
+            if newest == before {
+                return Ok(newest);
+            }
+            before = newest;
         }
-        Ok(newest)
+        Err(StoreError::Io(format!("head files {stem}* change while they are listed")))
+    }
+
+    /// The largest number in one listing. Under WASI it looks at each file, and fails with `NotFound` when one was
+    /// removed just then: it begins again.
+    fn listed(&self, stem: &str) -> Result<Option<u64>, StoreError> {
+        let list = || -> io::Result<Option<u64>> {
+            let mut newest = None;
+            for file in fs::read_dir(&self.directory)? {
+                let number = file?.file_name().to_str().and_then(|name| number_of(name.strip_prefix(stem)?));
+                newest = newest.max(number);
+            }
+            Ok(newest)
+        };
+        let mut listed = list();
+        for _ in 0..RETRIES {
+            match &listed {
+                Err(error) if error.kind() == ErrorKind::NotFound && self.directory.is_dir() => listed = list(),
+                _ => break,
+            }
+        }
+        listed.map_err(|error| failed("list", &self.directory, &error))
     }
 
     /// The head that rules, and its number.

@@ -1,12 +1,15 @@
 //! Shared by the tests: files in a temporary directory, rows, and what a file says.
 #![allow(dead_code, clippy::unwrap_used)]
 
+#[path = "../../../log/tests/support/reading.rs"]
+pub mod reading;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use secure_log::contract::rows::{entry_row, stream};
-use secure_log::store::{Row, RowKind, Store, StoreError, Want};
+use secure_log::contract::rows::entry_row;
+use secure_log::store::{Row, Store, StoreError, Want};
 use secure_log_store_file::FileStore;
 
 pub struct Place {
@@ -38,19 +41,9 @@ impl Place {
         format!("{}?readonly", self.path().display())
     }
 
-    /// Every file and directory of the place, with its bytes and the time of its last change.
+    /// As [`reading::everything`].
     pub fn everything(&self) -> BTreeMap<PathBuf, (SystemTime, Option<Vec<u8>>)> {
-        let mut found = BTreeMap::new();
-        let mut open = vec![self.directory.path().to_owned()];
-        while let Some(path) = open.pop() {
-            if path.is_dir() {
-                open.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
-            }
-            let changed = path.metadata().unwrap().modified().unwrap();
-            let bytes = path.is_file().then(|| std::fs::read(&path).unwrap());
-            found.insert(path, (changed, bytes));
-        }
-        found
+        reading::everything(self.directory.path())
     }
 
     pub fn index(&self) -> PathBuf {
@@ -94,12 +87,5 @@ pub fn put(store: &mut FileStore, rows: &[Row]) {
 
 /// All entry rows of `app`, or the first error.
 pub fn all(store: &mut FileStore) -> Result<Vec<Row>, StoreError> {
-    let mut rows = Vec::new();
-    loop {
-        let page = store.scan(RowKind::Entry, &stream("app"), rows.len() as u64, 1000, true)?;
-        if page.is_empty() {
-            return Ok(rows);
-        }
-        rows.extend(page);
-    }
+    reading::all(store, "app")
 }

@@ -1,6 +1,9 @@
 //! A directory that is gone after the test, natively and in a guest (which has no temp directory).
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "../../../log/tests/support/reading.rs"]
+pub mod reading;
+
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
