@@ -76,7 +76,7 @@ pub struct Shared {
     /// What happens before the next scan of entries answers.
     pub before_scan: Rc<RefCell<Meanwhile>>,
     /// What happens before the call of that number from here on.
-    pub meanwhile: Rc<RefCell<Option<(u64, Box<dyn FnOnce()>)>>>,
+    pub meanwhile: Rc<RefCell<(u64, Meanwhile)>>,
     /// What the storage is after the next append.
     pub then: Rc<RefCell<Option<MemStore>>>,
 }
@@ -98,16 +98,12 @@ impl Shared {
 
     fn happens(&self) {
         let due = {
-            let mut meanwhile = self.meanwhile.borrow_mut();
-            match meanwhile.as_mut() {
-                Some((left @ 1.., _)) => {
-                    *left -= 1;
-                    None
-                }
-                _ => meanwhile.take(),
-            }
+            let (left, meanwhile) = &mut *self.meanwhile.borrow_mut();
+            let due = meanwhile.take_if(|_| *left == 0);
+            *left = left.saturating_sub(1);
+            due
         };
-        due.into_iter().for_each(|(_, happens)| happens());
+        due.into_iter().for_each(|happens| happens());
     }
 
     fn count(&self, add: impl FnOnce(&mut Counts)) {
@@ -228,9 +224,9 @@ pub fn at_every_call(
     for call in 0.. {
         let (store, heads) = (store.deep_clone(), MemHeads(Rc::new(RefCell::new(heads.0.borrow().clone()))));
         let (theirs, their_heads) = (store.clone(), heads.clone());
-        *store.meanwhile.borrow_mut() = Some((call, Box::new(move || act(&theirs, &their_heads))));
+        *store.meanwhile.borrow_mut() = (call, Some(Box::new(move || act(&theirs, &their_heads))));
         run(&store, &heads, call);
-        if store.meanwhile.borrow_mut().take().is_some() {
+        if store.meanwhile.borrow_mut().1.take().is_some() {
             return;
         }
     }
