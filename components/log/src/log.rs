@@ -234,6 +234,11 @@ impl<S: Store, E: Environment> Log<S, E> {
         self.streams.get_mut(id).ok_or(LogError::StreamNotFound)
     }
 
+    /// [`stores`], of this log's store.
+    fn stores(&mut self, id: &StreamId, size: u64) -> Result<bool, LogError> {
+        stores(&mut self.store, id, size).map_err(|error| self.failed(error))
+    }
+
     fn keep(&mut self, stream: Stream) {
         if self.streams.len() >= MAX_STREAMS {
             self.streams.pop_first();
@@ -284,7 +289,7 @@ impl<S: Store, E: Environment> Log<S, E> {
         }
         let Some(row) = self.guard(|store| store.last(RowKind::Checkpoint, &stream.id))? else { return Ok(()) };
         let checkpoint = stored_checkpoint(&stream.id, &row.body)?.1;
-        let newer = checkpoint.size > size && stores(&mut self.store, &stream.id, checkpoint.size)?;
+        let newer = checkpoint.size > size && self.stores(&stream.id, checkpoint.size)?;
         if newer || self.remembered(&stream.origin)?.is_some() {
             return Err(LogError::Conflict);
         }

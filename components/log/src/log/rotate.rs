@@ -9,7 +9,7 @@ use super::sign::{check_key, verified_then};
 use super::{AppendResult, Environment, Log, rolled_back, stored_checkpoint};
 use crate::encode::{attest_message, revoke_message, rotate_message};
 use crate::error::{FindingKind, LogError};
-use crate::log::stream::{stores, tampered};
+use crate::log::stream::tampered;
 use crate::note::VerifierKey;
 use crate::signer::{PublicKey, Signer, SignerError, sign_checked};
 use crate::store::{RowKind, Store, Want};
@@ -215,7 +215,7 @@ impl<S: Store, E: Environment> Log<S, E> {
         let Some(row) = last else { return Ok(()) };
         if signed > tip.segments {
             let size = stored_checkpoint(id, &row.body)?.1.size;
-            if size > tip.size() && stores(&mut self.store, id, size)? {
+            if size > tip.size() && self.stores(id, size)? {
                 return Err(LogError::Conflict);
             }
         }
