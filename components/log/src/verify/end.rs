@@ -35,7 +35,9 @@ impl<S: Store> Pass<'_, S> {
         if let Some(known) = self.known.filter(|known| known.size > size) {
             let why = "the store gave these entries before";
             let range = (size, known.size - 1);
-            return Err(LogError::Tampered(finding(self.id, range, FindingKind::Truncated, why)));
+            // To the pass before this one it showed another history.
+            let kind = if self.until.is_some() { FindingKind::Forked } else { FindingKind::Truncated };
+            return Err(LogError::Tampered(finding(self.id, range, kind, why)));
         }
         Ok(())
     }
