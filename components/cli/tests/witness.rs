@@ -14,7 +14,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use desk::{Desk, parsed};
-use secure_log::policy::Policy;
+use secure_log::policy::KnownLogs;
 use secure_log::store::{MemStore, Store as _};
 use secure_log::witness::{AddCheckpoint, ExchangeError, Refusal, Response, Witness};
 use secure_log_cli::{CANNOT_TELL, FINDING, USAGE};
@@ -34,7 +34,7 @@ struct Elsewhere {
 impl Elsewhere {
     fn for_log(desk: &Desk) -> Rc<Elsewhere> {
         let logs = format!("log {}\nquorum none\n", desk.key.vkey(ORIGIN));
-        let witness = Witness::new(WITNESS, FixedKey::witness(), Policy::parse(&logs).unwrap()).unwrap();
+        let witness = Witness::new(WITNESS, FixedKey::witness(), KnownLogs::parse(&logs).unwrap()).unwrap();
         let mut state = MemStore::default();
         state.init(":memory:").unwrap();
         Rc::new(Elsewhere { witness, state: RefCell::new(state), asked: RefCell::default() })

@@ -9,6 +9,7 @@
 //! (feature `contract`).
 #![doc = include_str!("../ARCHITECTURE.md")]
 
+pub mod attestation;
 pub mod author;
 #[cfg(feature = "contract")]
 pub mod contract;

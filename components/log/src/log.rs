@@ -29,7 +29,7 @@ use crate::store::{RowKind, Store, StoreError};
 use crate::types::{LogName, StreamId};
 pub use proof::{verify_consistency_proof, verify_inclusion_proof};
 pub(crate) use read::{Ranges, absent};
-use stream::{StoredTiles, Stream, creation, tampered};
+use stream::{StoredTiles, Stream, creation, stores, tampered};
 pub use values::{
     AppendResult, BatchResult, Config, ConsistencyProof, Environment, Head, Heads, InclusionProof, ReadEntry,
     RememberedHead, SegmentInfo, SignedSegment, StreamInfo,
@@ -187,18 +187,30 @@ impl<S: Store, E: Environment> Log<S, E> {
             self.find_name()?;
             let Some(name) = &self.name else { return Ok(None) };
             let origin = name.origin(id);
-            let loaded = Stream::load(&mut self.store, id, &origin).map_err(|error| self.failed(error))?;
-            let Some(mut stream) = loaded else {
-                return match self.remembered(&origin)? {
-                    None => Ok(None),
-                    Some(head) => Err(rolled_back(id, (0, head.size.saturating_sub(1)), "the stream is gone")),
-                };
-            };
-            self.check_head(&stream)?;
+            let loaded = self.retry(|log| match log.load(id, &origin) {
+                Err(LogError::Conflict) => Ok(None),
+                loaded => loaded.map(Some),
+            });
+            let Some(mut stream) = loaded? else { return Ok(None) };
             self.finish_erasures(id, std::mem::take(&mut stream.erasures))?;
             self.keep(stream);
         }
         Ok(self.streams.get_mut(id))
+    }
+
+    /// Reads a stream, and finds it to agree with the remembered head. The head is read first: whoever remembers one
+    /// has stored its entries before. `Conflict`: another writer sealed or signed meanwhile.
+    fn load(&mut self, id: &StreamId, origin: &str) -> Result<Option<Stream>, LogError> {
+        let head = self.remembered(origin)?;
+        let loaded = Stream::load(&mut self.store, id, origin).map_err(|error| self.failed(error))?;
+        match (&loaded, head) {
+            (Some(stream), head) => self.check_head(stream, head)?,
+            (None, Some(head)) => {
+                return Err(rolled_back(id, (0, head.size.saturating_sub(1)), "the stream is gone"));
+            }
+            (None, None) => {}
+        }
+        Ok(loaded)
     }
 
     /// The stream, with what other writers appended since.
@@ -220,6 +232,11 @@ impl<S: Store, E: Environment> Log<S, E> {
             self.finish_erasures(id, erasures.unwrap_or_default())?;
         }
         self.streams.get_mut(id).ok_or(LogError::StreamNotFound)
+    }
+
+    /// [`stores`], of this log's store.
+    fn stores(&mut self, id: &StreamId, size: u64) -> Result<bool, LogError> {
+        stores(&mut self.store, id, size).map_err(|error| self.failed(error))
     }
 
     fn keep(&mut self, stream: Stream) {
@@ -252,13 +269,13 @@ impl<S: Store, E: Environment> Log<S, E> {
     }
 
     /// A stream that was just read must not be behind the remembered head, nor contradict it; one that has
-    /// checkpoints must have a head unless the operator adopts it.
-    fn check_head(&mut self, stream: &Stream) -> Result<(), LogError> {
+    /// checkpoints must have a head unless the operator adopts it. `Conflict`: one came to be meanwhile.
+    fn check_head(&mut self, stream: &Stream, head: Option<RememberedHead>) -> Result<(), LogError> {
         if self.heads.is_none() {
             return Ok(());
         }
         let size = stream.tip.size();
-        if let Some(head) = self.remembered(&stream.origin)? {
+        if let Some(head) = head {
             if head.size > size {
                 return Err(rolled_back(&stream.id, (size, head.size - 1), "the store is behind the remembered head"));
             }
@@ -272,6 +289,10 @@ impl<S: Store, E: Environment> Log<S, E> {
         }
         let Some(row) = self.guard(|store| store.last(RowKind::Checkpoint, &stream.id))? else { return Ok(()) };
         let checkpoint = stored_checkpoint(&stream.id, &row.body)?.1;
+        let newer = checkpoint.size > size && self.stores(&stream.id, checkpoint.size)?;
+        if newer || self.remembered(&stream.origin)?.is_some() {
+            return Err(LogError::Conflict);
+        }
         if !self.config.adopt_heads {
             let why = "signed before, but no head is remembered; SECURE_LOG_HEAD_ADOPT=1 accepts it as it is";
             return Err(rolled_back(&stream.id, (0, checkpoint.size.saturating_sub(1)), why));

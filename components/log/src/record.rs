@@ -21,8 +21,6 @@
 //!
 //! Not here: clocks, files, private keys ([`Signer`]), and what an attestation proves.
 
-mod attestation;
-mod chain;
 pub mod json;
 #[cfg(test)]
 mod tests;
@@ -32,10 +30,9 @@ use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-pub use attestation::{Attestation, Evidence, KeyAttributes, MAX_CERTIFICATES};
-pub use chain::{Certified, issued_by};
 pub use verdict::{Fault, Trust, VerifiedRecord, judge};
 
+pub use crate::attestation::{Attestation, Certified, Evidence, KeyAttributes, MAX_CERTIFICATES, issued_by};
 use crate::error::Invalid;
 use crate::signer::{Algorithm, MAX_ENCODED, PublicKey, Signer, SignerError, sign_checked};
 use crate::types::{Digest, MAX_ATTESTATION, hex, quote, unhex};
@@ -243,7 +240,7 @@ impl Record {
     }
 }
 
-fn digest(text: &str) -> Digest {
+pub(crate) fn digest(text: &str) -> Digest {
     Digest(Sha256::digest(text).into())
 }
 
@@ -254,7 +251,7 @@ pub fn render_time(micros: u64) -> Option<String> {
 }
 
 /// The time that `text` says, if it is the one text of a time.
-fn parse_time(name: &str, text: &str) -> Result<u64, Invalid> {
+pub(crate) fn parse_time(name: &str, text: &str) -> Result<u64, Invalid> {
     let time = text.parse::<jiff::Timestamp>().ok().and_then(|time| u64::try_from(time.as_microsecond()).ok());
     time.filter(|micros| render_time(*micros).as_deref() == Some(text))
         .ok_or_else(|| Invalid(format!("{name} {}: a time is written 2026-01-01T00:00:00.000000Z", quote(text))))

@@ -11,9 +11,10 @@ pub(crate) mod testing;
 
 use std::fmt;
 
-use crate::record::Attestation;
+use crate::attestation::Attestation;
 
 pub use pin::MAX_PIN;
+pub(crate) use pin::RSASSA_PSS;
 pub use public_key::{MAX_ENCODED, MAX_RSA_BITS, MIN_RSA_BITS, MIN_RSA_EXPONENT, PublicKey};
 
 /// Signature algorithms (format.md section 5).

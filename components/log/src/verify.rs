@@ -5,22 +5,27 @@
 //! keys from its trust. Faults are findings in the report; an error means that no verdict was reached.
 //!
 //! `checkpoints` judges the signed statements, `attested` what tokens said about the keys, `producers` payloads and author
-//! signatures, `report` is the answer, `vouched` how far it reaches.
+//! signatures, `end` what is left when all was read; `report` is the answer, `notes` what it says besides.
+//!
+//! Others may write meanwhile. Rows of an append are stored at once, so whatever stands behind the entries that were
+//! read is a fault only while the store says that no entries follow; else the pass goes on with these. Each such
+//! round takes in at least one entry or ends with a finding.
 //!
 //! Cost: one store call a page of entries, checkpoints, cosignatures, segment and node rows; every stored
 //! byte of entries and payloads is hashed once, and about one node hash an entry. Rows whose payload an `erased`
 //! entry names are looked at once more. A stream that takes back checkpoints of a revoked key is passed over twice,
-//! for the revocation stands behind them: the first pass finds it, the second counts without them.
+//! for the revocation stands behind them: the first pass finds it, the second counts without them, up to the same entry.
 //!
 //! Memory: one page of each, a frontier, the bounded history of keys, and the ranges of absent payloads (one item
 //! a separate range).
 
 mod attested;
 mod checkpoints;
+mod end;
+mod notes;
 mod producers;
 mod report;
 mod rows;
-mod vouched;
 
 use crate::author::LastSeqs;
 use crate::encode::decode_entry;
@@ -29,8 +34,8 @@ use crate::keys::{KeyHistory, Revoked};
 use crate::log::stream::{PAGE_ROWS, Placed, Tip, finding, place, tampered};
 use crate::log::{Ranges, RememberedHead};
 use crate::merkle;
-use crate::note::{Checkpoint, Note, VerifierKey};
-use crate::store::{RowKind, Store, StoreError, Want};
+use crate::note::VerifierKey;
+use crate::store::{RowKind, Store, StoreError};
 use crate::types::{Detail, Digest, StreamId, quote};
 pub use report::{Range, Report, RevokedKey, SignerRange, Signers, Trust};
 use rows::Rows;
@@ -79,14 +84,13 @@ pub fn stream<S: Store>(
     if pass.report.finding.is_some() || !revoked.iter().any(takes_back) {
         return Ok(pass.into_report());
     }
-    let mut pass = Pass::new(store, id, origin, trust, head, known, scope)?;
+    // The hash of its last entry binds this pass to what the first one saw, revocations included.
+    let end = Known { size: pass.tip.size(), hash: pass.tip.last_hash };
+    let mut pass = Pass::new(store, id, origin, trust, head, Some(end), scope)?;
+    pass.until = Some(end.size);
     pass.discounted = vec![0; revoked.len()];
     pass.revoked = revoked;
     pass.judge()?;
-    if pass.report.finding.is_none() && pass.tip.keys.revoked() != pass.revoked {
-        let why = "the store gave other revocations a moment ago";
-        pass.report.finding = Some(finding(id, (0, pass.tip.size().max(1) - 1), FindingKind::Forked, why));
-    }
     Ok(pass.into_report())
 }
 
@@ -98,6 +102,10 @@ struct Pass<'a, S> {
     head: Option<&'a RememberedHead>,
     known: Option<Known>,
     scope: Scope,
+    /// Where a second pass ends: what came after the first one is not of this verdict.
+    until: Option<u64>,
+    /// Entries, as the store said last.
+    told: u64,
     tip: Tip,
     checkpoints: Rows,
     cosignatures: Rows,
@@ -159,6 +167,8 @@ impl<'a, S: Store> Pass<'a, S> {
             head: if scope == Scope::Everything { head } else { None },
             known,
             scope,
+            until: None,
+            told: 0,
             tip: Tip { keys: KeyHistory::pinned(first_key), ..Tip::empty() },
             checkpoints: rows(RowKind::Checkpoint),
             cosignatures: rows(RowKind::Cosignature),
@@ -237,7 +247,19 @@ impl<'a, S: Store> Pass<'a, S> {
                 page => page?,
             };
             if page.is_empty() {
-                break;
+                if self.told > next {
+                    let range = (next, self.told - 1);
+                    let why = "the store does not give these entries";
+                    return Err(LogError::Tampered(finding(self.id, range, FindingKind::EntryMissing, why)));
+                }
+                if self.grew()? {
+                    continue;
+                }
+                self.long_enough()?;
+                if self.leftovers()? {
+                    continue;
+                }
+                return self.end();
             }
             for (row, seqno) in page.into_iter().take(PAGE_ROWS as usize).zip(next..) {
                 let placed = match place(row, self.id, seqno) {
@@ -250,9 +272,11 @@ impl<'a, S: Store> Pass<'a, S> {
                 {
                     return Ok(());
                 }
+                if self.until == Some(self.tip.size()) {
+                    return self.end();
+                }
             }
         }
-        self.end()
     }
 
     /// An entry of a later version is beyond this one, unless the next entry says that another stood here.
@@ -269,6 +293,9 @@ impl<'a, S: Store> Pass<'a, S> {
 
     fn entry(&mut self, placed: Placed) -> Result<(), LogError> {
         let seqno = placed.entry.seqno;
+        if let Some(Detail::KeyRotated { .. }) = &placed.entry.event.detail {
+            self.late_checkpoint()?;
+        }
         let mut nodes: Vec<(u8, u64, Digest)> = Vec::new();
         self.tip
             .push(self.origin, &placed.entry, placed.hash, |height, index, hash| nodes.push((height, index, hash)))
@@ -344,65 +371,6 @@ impl<'a, S: Store> Pass<'a, S> {
         Ok(())
     }
 
-    /// What can only be judged when all entries were seen.
-    fn end(&mut self) -> Result<(), LogError> {
-        let size = self.tip.size();
-        let fault = |range, kind, why: String| Err(LogError::Tampered(finding(self.id, range, kind, why)));
-        let last = self.store.last(RowKind::Entry, self.id)?.map_or(0, |row| row.index.saturating_add(1));
-        if size == 0 && last == 0 && self.head.is_none() {
-            return Err(LogError::StreamNotFound);
-        }
-        if last > size {
-            return fault((size, last - 1), FindingKind::EntryMissing, "the store does not give these entries".into());
-        }
-        if let Some(head) = self.head.filter(|head| head.size > size) {
-            let why = "the store is behind the remembered head";
-            let range = (size, head.size - 1);
-            return Err(LogError::Rollback(finding(self.id, range, FindingKind::RolledBack, why)));
-        }
-        if let Some(known) = self.known.filter(|known| known.size > size) {
-            let why = "the store gave these entries before";
-            return fault((size, known.size - 1), FindingKind::Truncated, why.into());
-        }
-        if let Some(row) = self.checkpoints.next(self.store)? {
-            let covered = std::str::from_utf8(&row.body).ok().and_then(|text| Note::parse(text).ok());
-            let covered = covered.and_then(|note| Checkpoint::parse(note.text()).ok());
-            let covered = covered.map_or(size, |checkpoint| checkpoint.size);
-            return match covered > size {
-                true => {
-                    let why = format!("a checkpoint of segment {} covers {covered} entries", row.index);
-                    fault((size, covered - 1), FindingKind::Truncated, why)
-                }
-                false => {
-                    let why = format!("a checkpoint of segment {} that was never sealed", row.index);
-                    fault((size.max(1) - 1, size.max(1) - 1), FindingKind::CheckpointForged, why)
-                }
-            };
-        }
-        if let Some(range) = self.missing.first() {
-            return fault(range, FindingKind::PayloadMissing, "no erased entry names these payloads".into());
-        }
-        self.leftover_cosignatures()?;
-        let mut extra = self.segments.next(self.store)?;
-        for rows in &mut self.nodes {
-            if extra.is_none() {
-                extra = rows.next(self.store)?;
-            }
-        }
-        if let Some(row) = extra {
-            self.cache_wrong(format!("{} row {} stands for nothing", row.kind.as_str(), row.index));
-        }
-        if let Some(fault) = self.cache_fault.take() {
-            return Err(LogError::Tampered(fault));
-        }
-        // A store that found itself damaged refuses every write, this empty one as well: all entries are in
-        // order, and still something stands in the storage that was not logged.
-        match self.store.append(&[], Want::Synced) {
-            Err(StoreError::Corrupt(why)) => fault((size - 1, size - 1), FindingKind::EntryInserted, why),
-            _ => Ok(()),
-        }
-    }
-
     fn into_report(mut self) -> Report {
         let (size, sealed) = (self.tip.size(), self.tip.sealed_size);
         let range = |first: u64, end: u64| (first < end).then(|| (first, end - 1));
@@ -430,8 +398,6 @@ impl<'a, S: Store> Pass<'a, S> {
             .collect();
         let notes = self.closing_notes();
         self.report.notes.extend(notes);
-        let vouched = self.vouched_note();
-        self.report.notes.extend(vouched);
         self.report
     }
 }

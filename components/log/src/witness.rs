@@ -145,13 +145,12 @@ pub struct Witness<K> {
 }
 
 impl<K: Signer> Witness<K> {
-    /// The witness of this name; of a policy only the `log` lines count.
+    /// The witness of this name.
     ///
     /// # Errors
     /// `Backend`: a name that is no key name, a key that is not ed25519, or one that signs for a configured log:
     /// a log does not vouch for itself.
-    pub fn new(name: &str, signer: K, logs: impl Into<KnownLogs>) -> Result<Witness<K>, SignerError> {
-        let logs = logs.into();
+    pub fn new(name: &str, signer: K, logs: KnownLogs) -> Result<Witness<K>, SignerError> {
         let backend = |error: Invalid| SignerError::Backend(error.0);
         let key = PublicKey::of_signer(&signer)?;
         let vkey = VerifierKey::for_witness(name, key.clone()).map_err(backend)?;

@@ -13,7 +13,7 @@ use std::sync::{Arc, Barrier, Mutex};
 
 use secure_log::merkle::verify_consistency;
 use secure_log::note::{Checkpoint, Note, SignatureLine, cosignature_message, note_line};
-use secure_log::policy::Policy;
+use secure_log::policy::KnownLogs;
 use secure_log::signer::{Algorithm, Signer, SignerError};
 use secure_log::store::{MemStore, Row, RowKind, Store, StoreError, Want};
 use secure_log::types::{Digest, StreamId};
@@ -166,7 +166,7 @@ impl Signer for Slow {
 }
 
 fn slow(others: Box<dyn FnOnce()>) -> Witness<Slow> {
-    let logs = Policy::parse(&format!("log {}\nquorum none\n", log_key())).unwrap();
+    let logs = KnownLogs::parse(&format!("log {}\nquorum none\n", log_key())).unwrap();
     Witness::new(WITNESS, Slow(FixedKey::witness(), RefCell::new(Some(others))), logs).unwrap()
 }
 
@@ -327,7 +327,7 @@ fn evidence_has_a_bound() {
 #[test]
 fn a_key_that_signs_for_a_log_is_no_witness() {
     let own = FixedKey::witness().vkey("log.example.net/x");
-    let logs = Policy::parse(&format!("log {}\nlog {own}\nquorum none\n", log_key())).unwrap();
+    let logs = KnownLogs::parse(&format!("log {}\nlog {own}\nquorum none\n", log_key())).unwrap();
     let error = Witness::new(WITNESS, FixedKey::witness(), logs.clone()).err().unwrap().to_string();
     assert!(error.contains("log.example.net/x"), "{error}");
     let error = Witness::new(WITNESS, FixedKey::log(Algorithm::EcdsaP256), logs).err().unwrap().to_string();

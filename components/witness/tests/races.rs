@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use secure_log::merkle::{Frontier, leaf_hash};
 use secure_log::note::{Checkpoint, Note, VerifierKey, note_line};
-use secure_log::policy::Policy;
+use secure_log::policy::KnownLogs;
 use secure_log::signer::{Algorithm, Keystore as _, PublicKey, sign_checked};
 use secure_log::store::Store as _;
 use secure_log::types::Digest;
@@ -38,8 +38,12 @@ fn vkey(folder: &str, log: usize) -> VerifierKey {
 
 fn witness(folder: &str) -> Witness<SoftwareKey> {
     let logs: String = (0..LOGS).map(|log| format!("log {}\n", vkey(folder, log))).collect();
-    Witness::new("witness.example.org/w1", key(folder, "w1"), Policy::parse(&format!("{logs}quorum none\n")).unwrap())
-        .unwrap()
+    Witness::new(
+        "witness.example.org/w1",
+        key(folder, "w1"),
+        KnownLogs::parse(&format!("{logs}quorum none\n")).unwrap(),
+    )
+    .unwrap()
 }
 
 fn store(folder: &str) -> FileStore {

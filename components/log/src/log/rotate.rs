@@ -6,7 +6,7 @@
 use super::append::{Ready, check_text};
 use super::draft::Draft;
 use super::sign::{check_key, verified_then};
-use super::{AppendResult, Environment, Log, rolled_back};
+use super::{AppendResult, Environment, Log, rolled_back, stored_checkpoint};
 use crate::encode::{attest_message, revoke_message, rotate_message};
 use crate::error::{FindingKind, LogError};
 use crate::log::stream::tampered;
@@ -151,7 +151,13 @@ impl<S: Store, E: Environment> Log<S, E> {
         self.retry(|log| {
             let Some(stream) = log.streams.get(id) else { return Err(LogError::StreamNotFound) };
             check_key(id, &stream.tip.keys, &vkey, stream.tip.size() + 1)?;
-            let detail = make(log, &vkey)?;
+            let detail = match make(log, &vkey) {
+                Err(LogError::Conflict) => {
+                    log.fresh(id)?;
+                    return Ok(None);
+                }
+                detail => detail?,
+            };
             let moment = log.moment();
             let Some(stream) = log.streams.get(id) else { return Err(LogError::StreamNotFound) };
             let mut draft = Draft::new(stream, moment, 1);
@@ -179,7 +185,7 @@ impl<S: Store, E: Environment> Log<S, E> {
     /// root and to lead to the state that this instance knows: a statement for another history is never signed.
     fn whole_history(&mut self, id: &StreamId, origin: &str) -> Result<(), LogError> {
         let head = self.remembered(origin)?;
-        let Some(stream) = self.streams.get(id) else { return Err(LogError::StreamNotFound) };
+        let stream = self.fresh(id)?;
         let (end, last_hash) = (stream.tip.size(), stream.tip.last_hash);
         if let Some(head) = head.as_ref().filter(|head| head.size > end) {
             return Err(rolled_back(id, (end, head.size - 1), "the store is behind the remembered head"));
@@ -196,7 +202,8 @@ impl<S: Store, E: Environment> Log<S, E> {
         Ok(())
     }
 
-    /// Every sealed segment has its checkpoint, and the last of them is the one recomputed here.
+    /// Every sealed segment has its checkpoint, and the last of them is the one recomputed here. `Conflict`: another
+    /// writer sealed and signed one meanwhile.
     fn all_signed(&mut self, id: &StreamId, vkey: &VerifierKey) -> Result<(), LogError> {
         let last = self.guard(|store| store.last(RowKind::Checkpoint, id))?;
         let Some(stream) = self.streams.get(id) else { return Err(LogError::StreamNotFound) };
@@ -206,6 +213,14 @@ impl<S: Store, E: Environment> Log<S, E> {
             return Err(LogError::Invalid(format!("segment {signed} must be signed before the key is rotated")));
         }
         let Some(row) = last else { return Ok(()) };
+        if signed > tip.segments {
+            let size = stored_checkpoint(id, &row.body)?.1.size;
+            if size > tip.size() && self.stores(id, size)? {
+                return Err(LogError::Conflict);
+            }
+        }
+        let Some(stream) = self.streams.get(id) else { return Err(LogError::StreamNotFound) };
+        let tip = &stream.tip;
         let verified = verified_then(id, &stream.origin, &tip.keys, vkey, &row)?;
         match signed == tip.segments && Some(verified.checkpoint().hash()) == tip.checkpoint_hash {
             true => Ok(()),

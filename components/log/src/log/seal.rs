@@ -114,6 +114,7 @@ impl<S: Store, E: Environment> Log<S, E> {
         }
         let origin = stream.origin.clone();
         let head = self.remembered(&origin)?;
+        self.fresh(id)?;
         let base = head.map(|head| Checkpoint { origin: origin.clone(), size: head.size, root: head.root });
         let tip = self.rehash(id, &origin, base.as_ref(), None)?;
         let Some(stream) = self.streams.get_mut(id) else { return Err(LogError::StreamNotFound) };

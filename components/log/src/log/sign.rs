@@ -10,6 +10,25 @@ use crate::signer::{PublicKey, Signer, sign_checked};
 use crate::store::{Row, RowKind, Store, StoreError, Want};
 use crate::types::{Digest, Seal, StreamId};
 
+/// The segment whose turn it is to be signed.
+#[derive(Clone, Copy)]
+struct Due<'a> {
+    id: &'a StreamId,
+    origin: &'a str,
+    /// Who is to sign.
+    vkey: &'a VerifierKey,
+    /// The checkpoint row before.
+    last: Option<&'a Row>,
+    seal: &'a Seal,
+}
+
+impl Due<'_> {
+    /// Entries under the checkpoint.
+    fn size(&self) -> u64 {
+        self.seal.last_seqno + 1
+    }
+}
+
 impl<S: Store, E: Environment> Log<S, E> {
     /// Signs segment `number` with `key`, which must be the key that the stream's own rotations authorise at that
     /// size. In order: segment k needs k-1 signed. Re-hashes every entry since the last signed checkpoint. Durable
@@ -40,11 +59,11 @@ impl<S: Store, E: Environment> Log<S, E> {
         let Some(seal) = seal_of(&mut self.store, id, number).map_err(|error| self.failed(error))? else {
             return Err(tampered(id, 0, FindingKind::NodeWrong, format!("the row of segment {number} is missing")));
         };
-        let size = seal.last_seqno + 1;
+        let due = Due { id, origin: &origin, vkey: &vkey, last: last.as_ref(), seal: &seal };
         // A crash here loses nothing: entries are made durable before anything vouches for them.
         self.guard(|store| store.append(&[], Want::Synced))?;
-        let root = self.root_to_remember(id, &origin, &vkey, last.as_ref(), &seal)?;
-        let checkpoint = Checkpoint { origin: origin.clone(), size, root };
+        let root = self.root_to_remember(&due)?;
+        let checkpoint = Checkpoint { origin: origin.clone(), size: due.size(), root };
         let text = checkpoint.to_text();
         let signature = sign_checked(key, &public, text.as_bytes())?;
         let note = Note::new(&text, vec![note_line(&vkey, &signature)]).map_err(note_error)?.to_string();
@@ -191,23 +210,18 @@ impl<S: Store, E: Environment> Log<S, E> {
 
     /// [`Log::root_to_sign`], under a remembered head when it returns: the one that it was compared with, or a new one
     /// after that. A crash behind it leaves a head ahead of the last checkpoint row, and signing resumes.
-    fn root_to_remember(
-        &mut self,
-        id: &StreamId,
-        origin: &str,
-        vkey: &VerifierKey,
-        last: Option<&Row>,
-        seal: &Seal,
-    ) -> Result<Digest, LogError> {
-        let size = seal.last_seqno + 1;
+    fn root_to_remember(&mut self, due: &Due) -> Result<Digest, LogError> {
+        let size = due.size();
         self.retry(|log| {
-            let compared = log.remembered(origin)?;
-            let root = log.root_to_sign(id, origin, vkey, last, seal, compared.as_ref())?;
+            let compared = log.remembered(due.origin)?;
+            log.fresh(due.id)?;
+            let root = log.root_to_sign(due, compared.as_ref())?;
             let Some(heads) = &mut log.heads else { return Ok(Some(root)) };
             if compared.as_ref().is_some_and(|head| head.size > size) {
                 return Ok(Some(root));
             }
-            match heads.record(origin, compared.as_ref(), &RememberedHead { size, root, vkey: vkey.to_string() }) {
+            let head = RememberedHead { size, root, vkey: due.vkey.to_string() };
+            match heads.record(due.origin, compared.as_ref(), &head) {
                 Ok(()) => Ok(Some(root)),
                 // Another writer remembered one in between: nothing is signed that was not compared with it.
                 Err(StoreError::Conflict) => Ok(None),
@@ -216,20 +230,12 @@ impl<S: Store, E: Environment> Log<S, E> {
         })
     }
 
-    /// The root at `seal`, re-hashed from the `last` checkpoint on, which verifies under the
+    /// The root at the seal that is due, re-hashed from the last checkpoint on, which verifies under the
     /// key authorised at its size, and found to agree with the remembered `head` and to lead to the state that this
-    /// instance knows; `vkey` is the key authorised at `size`. Nothing else is ever signed: what the store says of
+    /// instance knows; its key is the one authorised there. Nothing else is ever signed: what the store says of
     /// itself, node rows above all, is only a hint.
-    fn root_to_sign(
-        &mut self,
-        id: &StreamId,
-        origin: &str,
-        vkey: &VerifierKey,
-        last: Option<&Row>,
-        seal: &Seal,
-        head: Option<&RememberedHead>,
-    ) -> Result<Digest, LogError> {
-        let (number, size) = (seal.segment, seal.last_seqno + 1);
+    fn root_to_sign(&mut self, due: &Due, head: Option<&RememberedHead>) -> Result<Digest, LogError> {
+        let (Due { id, origin, vkey, last, seal }, size) = (*due, due.size());
         let base = last.map(|row| stored_checkpoint(id, &row.body)).transpose()?.map(|(_, checkpoint)| checkpoint);
         let base = base.as_ref();
         let Some(stream) = self.streams.get(id) else { return Err(LogError::StreamNotFound) };
@@ -244,8 +250,8 @@ impl<S: Store, E: Environment> Log<S, E> {
         let mut tip = self.rehash(id, origin, base, Some(before.unwrap_or(size)))?;
         self.agree(id, &tip, head)?;
         self.extend(id, origin, &mut tip, size)?;
-        if tip.sealed_size != size || tip.segments != number + 1 {
-            let why = format!("the row of segment {number} names an entry that is not its seal");
+        if tip.sealed_size != size || tip.segments != seal.segment + 1 {
+            let why = format!("the row of segment {} names an entry that is not its seal", seal.segment);
             return Err(tampered(id, size - 1, FindingKind::NodeWrong, why));
         }
         let root = tip.frontier.root();

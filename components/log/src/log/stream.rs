@@ -272,6 +272,11 @@ pub(crate) fn each_entry<S: Store>(
     Ok(())
 }
 
+/// Whether the store says that it has this many entries by now.
+pub(crate) fn stores<S: Store>(store: &mut S, stream: &StreamId, size: u64) -> Result<bool, LogError> {
+    Ok(store.last(RowKind::Entry, stream)?.is_some_and(|last| last.index.saturating_add(1) >= size))
+}
+
 /// The tree of a stream as its store tells it. Untrusted: what comes out is compared or only proposed.
 pub(crate) struct StoredTiles<'a, S> {
     pub store: &'a mut S,
@@ -369,7 +374,7 @@ impl Stream {
     /// Reads the state of a stream: entry 0, the last 256 entries (checked against one another), the right
     /// edge of the node rows, the last segment row and its seal. O(log n) rows. `None`: no such stream.
     ///
-    /// `origin` is what entry 0 must say.
+    /// `origin` is what entry 0 must say. `Conflict`: another writer sealed meanwhile.
     pub fn load<S: Store>(store: &mut S, id: &StreamId, origin: &str) -> Result<Option<Stream>, LogError> {
         let Some(last) = store.last(RowKind::Entry, id)? else { return Ok(None) };
         let last_index = last.index;
@@ -424,6 +429,9 @@ impl Stream {
             Some(row) => Some(seal_of_row(store, id, row.index, &row)?),
         };
         let sealed_size = seal.as_ref().map_or(0, |seal| seal.last_seqno + 1);
+        if sealed_size > size && stores(store, id, sealed_size)? {
+            return Err(LogError::Conflict);
+        }
         if sealed_size > size || state.last_seal.is_some_and(|seqno| seqno + 1 != sealed_size) {
             return Err(tampered(id, last_index, FindingKind::NodeWrong, "the segment rows do not name the last seal"));
         }

@@ -52,7 +52,7 @@ impl Json {
     }
 
     /// A part of a value that was read here.
-    pub(super) fn of(value: Value) -> Result<Json, Invalid> {
+    pub(crate) fn of(value: Value) -> Result<Json, Invalid> {
         let canonical = canonical(&value)?;
         Ok(Json { value, canonical })
     }
@@ -67,7 +67,7 @@ impl Json {
         &self.canonical
     }
 
-    pub(super) fn into_value(self) -> Value {
+    pub(crate) fn into_value(self) -> Value {
         self.value
     }
 }

@@ -18,7 +18,7 @@ pub const MAX_PIN: usize = 8 * 1024;
 /// The 12 bytes before an ed25519 key in its SPKI DER (RFC 8410 section 4).
 const ED25519_SPKI: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 /// id-RSASSA-PSS (RFC 8017 appendix A.2.3): what `openssl genpkey -algorithm RSA-PSS` writes.
-const RSASSA_PSS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.10");
+pub(crate) const RSASSA_PSS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.10");
 /// The label of a public key in PEM (RFC 7468 section 13).
 const LABEL: &str = "PUBLIC KEY";
 

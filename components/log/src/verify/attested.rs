@@ -4,8 +4,8 @@
 //! finding: the log says what its key holder said, and whom to trust with making keys is the reader's decision.
 
 use super::Pass;
+use crate::attestation::Attestation;
 use crate::note::VerifierKey;
-use crate::record::Attestation;
 use crate::store::Store;
 use crate::types::{Detail, Entry, quote};
 

@@ -6,7 +6,7 @@ use super::{Pass, Scope, SignerRange, Signers};
 use crate::encode::{decode_cosignature, encode_uint};
 use crate::error::{FindingKind, LogError};
 use crate::log::stream::finding;
-use crate::note::{Note, NoteError, SignatureLine, VerifiedCheckpoint};
+use crate::note::{Checkpoint, Note, NoteError, SignatureLine, VerifiedCheckpoint};
 use crate::store::{Row, RowKind, Store};
 use crate::types::Seal;
 
@@ -27,12 +27,28 @@ impl<S: Store> Pass<'_, S> {
                 let why = format!("of segment {}, though segment {} has one", seal.segment, row.index);
                 Err(LogError::Tampered(finding(self.id, range, FindingKind::CheckpointMissing, why)))
             }
-            Some(row) => self.checkpoint(seal, &row),
+            Some(row) => self.checkpoint(seal.segment, &row),
         }
     }
 
-    fn checkpoint(&mut self, seal: &Seal, row: &Row) -> Result<(), LogError> {
-        let size = self.tip.size();
+    /// The checkpoint of the last seal, if it was signed only after the pass went by; the ones that it follows, signed
+    /// as late, are not counted. Asked for where it matters, so that the pass can go on with later ones.
+    pub(super) fn late_checkpoint(&mut self) -> Result<(), LogError> {
+        if self.verified_size == self.tip.sealed_size {
+            self.checkpoints.resume();
+            return Ok(());
+        }
+        let segment = self.tip.segments.saturating_sub(1);
+        if let Some(row) = self.store.get(RowKind::Checkpoint, self.id, segment)? {
+            self.checkpoint(segment, &row)?;
+            self.checkpoints.skip_to(segment + 1);
+        }
+        Ok(())
+    }
+
+    /// A row that must be the checkpoint of the last seal, that of `segment`.
+    fn checkpoint(&mut self, segment: u64, row: &Row) -> Result<(), LogError> {
+        let size = self.tip.sealed_size;
         let fault = |kind, why: String| Err(LogError::Tampered(finding(self.id, (0, size - 1), kind, why)));
         let note = match std::str::from_utf8(&row.body).map_err(|error| error.to_string()) {
             Ok(text) => Note::parse(text).map_err(|error| error.to_string()),
@@ -60,13 +76,13 @@ impl<S: Store> Pass<'_, S> {
                 signed if signed > size => FindingKind::EntryMissing,
                 _ => FindingKind::EntryInserted,
             };
-            return fault(kind, format!("segment {} was signed at {} entries", seal.segment, checkpoint.size));
+            return fault(kind, format!("segment {segment} was signed at {} entries", checkpoint.size));
         }
-        if checkpoint.root != self.tip.frontier.root() {
+        if Some(checkpoint.hash()) != self.tip.checkpoint_hash {
             return fault(FindingKind::RootMismatch, format!("the entries are not those that were signed at {size}"));
         }
         self.verified_size = size;
-        let witnessed = self.scope == Scope::Everything && self.cosigned(seal.segment, &verified)?;
+        let witnessed = self.scope == Scope::Everything && self.cosigned(segment, &verified)?;
         let vkey = key.to_string();
         if witnessed {
             self.report.witnessed = Some((0, size - 1));
@@ -150,6 +166,24 @@ impl<S: Store> Pass<'_, S> {
         Ok(last.max(segment))
     }
 
+    /// A checkpoint behind all seals.
+    pub(super) fn leftover_checkpoint(&self, row: &Row) -> LogError {
+        let size = self.tip.size();
+        let covered = std::str::from_utf8(&row.body).ok().and_then(|text| Note::parse(text).ok());
+        let covered = covered.and_then(|note| Checkpoint::parse(note.text()).ok());
+        let (range, kind, why) = match covered.map(|checkpoint| checkpoint.size).filter(|covered| *covered > size) {
+            Some(covered) => {
+                let why = format!("a checkpoint of segment {} covers {covered} entries", row.index);
+                ((size, covered - 1), FindingKind::Truncated, why)
+            }
+            None => {
+                let why = format!("a checkpoint of segment {} that was never sealed", row.index);
+                ((size.max(1) - 1, size.max(1) - 1), FindingKind::CheckpointForged, why)
+            }
+        };
+        LogError::Tampered(finding(self.id, range, kind, why))
+    }
+
     /// Cosignature rows that no checkpoint took.
     pub(super) fn leftover_cosignatures(&mut self) -> Result<(), LogError> {
         if self.scope != Scope::Everything || matches!(self.trust.signers, Signers::Keystore { .. }) {
@@ -157,7 +191,7 @@ impl<S: Store> Pass<'_, S> {
         }
         if let Some(row) = self.cosignatures.next(self.store)? {
             let note =
-                format!("cosignature rows from {} on are of segments without a checkpoint and are left out", row.index);
+                format!("cosignature rows from {} on are of no checkpoint that was read and are left out", row.index);
             self.note(note);
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! What came from producers: payloads under their commitments, erasures, signatures over events.
 
-use super::{Pass, Scope, Signers};
-use crate::author::{self, TRACKED};
+use super::Pass;
+use crate::author;
 use crate::error::{FindingKind, LogError};
 use crate::log::absent;
 use crate::log::stream::{PAGE_ROWS, Placed, tampered};
@@ -15,9 +15,9 @@ pub(super) struct Erased {
     /// Rows read for this; never more than there are entries, whatever `erased` entries say.
     read: u64,
     /// The first payload that should be gone, and how many.
-    still_there: Option<(u64, u64)>,
+    pub still_there: Option<(u64, u64)>,
     /// Some were not looked at.
-    unread: bool,
+    pub unread: bool,
 }
 
 impl<S: Store> Pass<'_, S> {
@@ -85,42 +85,5 @@ impl<S: Store> Pass<'_, S> {
         }
         self.authors.note(author, listed);
         Ok(())
-    }
-
-    /// What an auditor must read whatever else was told: never cut, for there are few.
-    pub(super) fn closing_notes(&self) -> Vec<String> {
-        let mut notes = Vec::new();
-        if let Signers::Keystore { identity, .. } = &self.trust.signers {
-            notes.push(format!(
-                "nobody pinned a key: that of the keystore's {identity:?} was taken for the log's first"
-            ));
-        }
-        if self.scope == Scope::Everything && self.head.is_none() {
-            notes.push("no head is remembered: a return to an older state would not be found here".into());
-        }
-        if self.trust.require_author && self.trust.authors.is_empty() {
-            notes.push("a producer's signature was demanded, but of nobody in particular: any key was taken".into());
-        }
-        if let Some((first, count)) = self.erased.still_there {
-            notes.push(format!(
-                "{count} payload(s) that erased entries name are still stored, the first of entry {first}"
-            ));
-        }
-        if self.erased.unread {
-            notes.push("erased entries name so much that not all of it was looked for in the store".into());
-        }
-        if self.authors.is_incomplete() {
-            notes.push(format!(
-                "more than {TRACKED} producers' keys and none listed: signatures were checked, but a replay of an \
-                 event by one of the later keys would not be found"
-            ));
-        }
-        if self.signers_left_out > 0 {
-            notes.push(format!("{} signers between the first and the last are not listed", self.signers_left_out));
-        }
-        if self.notes_left_out > 0 {
-            notes.push(format!("{} more notes are left out", self.notes_left_out));
-        }
-        notes
     }
 }

@@ -98,7 +98,8 @@ pub struct Report {
     pub signers: Vec<SignerRange>,
     /// Rotations in the stream.
     pub rotations: u64,
-    /// The key that signs the next checkpoint; absent while several are pinned and none has signed.
+    /// The key that signs the next checkpoint: the one pinned as the first, or where the rotations read lead from it.
+    /// Always told.
     pub current_key: Option<String>,
     /// In the order of their revocation.
     pub revoked: Vec<RevokedKey>,

@@ -37,6 +37,17 @@ impl Rows {
         Ok(Some(row))
     }
 
+    /// Asks the store again for what comes next, though it had nothing more before.
+    pub fn resume(&mut self) {
+        self.ended = false;
+    }
+
+    /// Goes on at `index`.
+    pub fn skip_to(&mut self, index: u64) {
+        self.page.clear();
+        (self.next, self.ended) = (index, false);
+    }
+
     /// Takes the next row.
     pub fn next<S: Store>(&mut self, store: &mut S) -> Result<Option<Row>, LogError> {
         self.peek(store)?;

@@ -2,7 +2,7 @@
 
 use secure_log::merkle::{consistency_path, leaf_hash, root};
 use secure_log::note::{Checkpoint, Note, note_line};
-use secure_log::policy::Policy;
+use secure_log::policy::KnownLogs;
 use secure_log::signer::Algorithm;
 use secure_log::store::{MemStore, RowKind, Store as _};
 use secure_log::types::{Digest, StreamId};
@@ -30,7 +30,7 @@ fn request(leaves: &[&str], old_size: u64) -> AddCheckpoint {
 
 pub fn witness_vectors() -> Value {
     let log_key = FixedKey::log(Algorithm::Ed25519).vkey(ORIGIN);
-    let logs = Policy::parse(&format!("log {log_key}\nquorum none\n")).unwrap();
+    let logs = KnownLogs::parse(&format!("log {log_key}\nquorum none\n")).unwrap();
     let witness = Witness::new(WITNESS, FixedKey::witness(), logs).unwrap();
     let mut store = MemStore::new();
     store.init("memory").unwrap();

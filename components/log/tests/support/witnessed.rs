@@ -5,7 +5,7 @@
 use secure_log::error::Invalid;
 use secure_log::merkle::{consistency_path, leaf_hash, root};
 use secure_log::note::{Checkpoint, Note, SignatureLine, VerifierKey, note_line};
-use secure_log::policy::Policy;
+use secure_log::policy::KnownLogs;
 use secure_log::signer::Algorithm;
 use secure_log::store::{MemStore, Store};
 use secure_log::types::Digest;
@@ -64,7 +64,7 @@ pub fn log_key() -> VerifierKey {
 }
 
 pub fn witness() -> Witness<FixedKey> {
-    let logs = Policy::parse(&format!("log {}\nquorum none\n", log_key())).unwrap();
+    let logs = KnownLogs::parse(&format!("log {}\nquorum none\n", log_key())).unwrap();
     Witness::new(WITNESS, FixedKey::witness(), logs).unwrap()
 }
 

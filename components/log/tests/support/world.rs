@@ -75,6 +75,8 @@ pub struct Shared {
     pub race: Rc<RefCell<Vec<Vec<Row>>>>,
     /// What happens before the next scan of entries answers.
     pub before_scan: Rc<RefCell<Meanwhile>>,
+    /// What happens before the call of that number from here on.
+    pub meanwhile: Rc<RefCell<(u64, Meanwhile)>>,
     /// What the storage is after the next append.
     pub then: Rc<RefCell<Option<MemStore>>>,
 }
@@ -94,6 +96,16 @@ impl Shared {
         copy
     }
 
+    fn happens(&self) {
+        let due = {
+            let (left, meanwhile) = &mut *self.meanwhile.borrow_mut();
+            let due = meanwhile.take_if(|_| *left == 0);
+            *left = left.saturating_sub(1);
+            due
+        };
+        due.into_iter().for_each(|happens| happens());
+    }
+
     fn count(&self, add: impl FnOnce(&mut Counts)) {
         add(&mut self.counts.borrow_mut());
     }
@@ -104,6 +116,7 @@ impl Store for Shared {
         self.store.borrow_mut().init(config)
     }
     fn append(&mut self, rows: &[Row], want: Want) -> Result<(), StoreError> {
+        self.happens();
         self.count(|counts| {
             counts.append += 1;
             counts.synced += u64::from(want == Want::Synced);
@@ -126,6 +139,7 @@ impl Store for Shared {
         done
     }
     fn get(&mut self, kind: RowKind, stream: &StreamId, index: u64) -> Result<Option<Row>, StoreError> {
+        self.happens();
         let row = self.store.borrow_mut().get(kind, stream, index)?;
         self.count(|counts| {
             counts.get += 1;
@@ -134,6 +148,7 @@ impl Store for Shared {
         Ok(row)
     }
     fn last(&mut self, kind: RowKind, stream: &StreamId) -> Result<Option<Row>, StoreError> {
+        self.happens();
         let row = self.store.borrow_mut().last(kind, stream)?;
         self.count(|counts| {
             counts.last += 1;
@@ -149,6 +164,7 @@ impl Store for Shared {
         limit: u32,
         with_payload: bool,
     ) -> Result<Vec<Row>, StoreError> {
+        self.happens();
         let meanwhile = self.before_scan.borrow_mut().take_if(|_| kind == RowKind::Entry);
         meanwhile.into_iter().for_each(|happens| happens());
         let rows = self.store.borrow_mut().scan(kind, stream, start, limit, with_payload)?;
@@ -159,6 +175,7 @@ impl Store for Shared {
         Ok(rows)
     }
     fn streams(&mut self, after: Option<&StreamId>, limit: u32) -> Result<Vec<StreamId>, StoreError> {
+        self.happens();
         self.count(|counts| counts.streams += 1);
         self.store.borrow_mut().streams(after, limit)
     }
@@ -193,6 +210,24 @@ impl Heads for MemHeads {
                 Ok(())
             }
             _ => Err(StoreError::Conflict),
+        }
+    }
+}
+
+/// Runs `run` over a copy of `base` again and again, each time with `act`, what another writer does, before one more
+/// of the store's calls, until all have had their turn; `run` gets its number.
+pub fn at_every_call(
+    (store, heads): &(Shared, MemHeads),
+    act: fn(&Shared, &MemHeads),
+    run: impl Fn(&Shared, &MemHeads, u64),
+) {
+    for call in 0.. {
+        let (store, heads) = (store.deep_clone(), MemHeads(Rc::new(RefCell::new(heads.0.borrow().clone()))));
+        let (theirs, their_heads) = (store.clone(), heads.clone());
+        *store.meanwhile.borrow_mut() = (call, Some(Box::new(move || act(&theirs, &their_heads))));
+        run(&store, &heads, call);
+        if store.meanwhile.borrow_mut().1.take().is_some() {
+            return;
         }
     }
 }

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 
 use secure_log::merkle::empty_root;
 use secure_log::note::{Checkpoint, Note, VerifierKey, note_line};
-use secure_log::policy::Policy;
+use secure_log::policy::KnownLogs;
 use secure_log::signer::{Algorithm, PublicKey, sign_checked};
 use secure_log::store::MemStore;
 use secure_log_keystore_software::SoftwareKey;
@@ -32,7 +32,7 @@ impl Scene {
 
     fn witness(&self) -> Witness<SoftwareKey> {
         let vkey = VerifierKey::for_log(ORIGIN, PublicKey::of_signer(&self.log).unwrap()).unwrap();
-        let logs = Policy::parse(&format!("log {vkey}\nquorum none\n")).unwrap();
+        let logs = KnownLogs::parse(&format!("log {vkey}\nquorum none\n")).unwrap();
         Witness::new("witness.example.net/w1", self.own.clone(), logs).unwrap()
     }
 

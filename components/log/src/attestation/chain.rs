@@ -26,7 +26,7 @@ use x509_cert::der::{Decode as _, Encode as _, Header, Reader as _, SliceReader}
 use x509_cert::name::Name;
 
 use super::Attestation;
-use crate::signer::{Algorithm, PublicKey};
+use crate::signer::{Algorithm, PublicKey, RSASSA_PSS};
 use crate::types::quote;
 
 /// What an attestation shows about a key, by itself.
@@ -183,8 +183,6 @@ fn spki(certificate: &Certificate) -> Vec<u8> {
 const RSA_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.11");
 const RSA_SHA384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.12");
 const RSA_SHA512: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.13");
-/// id-RSASSA-PSS.
-const RSA_PSS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.10");
 /// RSASSA-PSS-params (RFC 8017 appendix A.2.3): `[0] { SHA-256, NULL } [1] { MGF1 { SHA-256, NULL } } [2] { 32 }`, which is
 /// this project's own signature algorithm.
 const PSS_PARAMETERS: [u8; 54] = [
@@ -220,7 +218,7 @@ fn verify(link: &Link<'_>, issuer: &[u8]) -> Result<bool, String> {
                 _ => pkcs1v15::VerifyingKey::<Sha512>::new(key).verify(message, &signature).is_ok(),
             })
         }
-        RSA_PSS => {
+        RSASSA_PSS => {
             if algorithm.parameters.to_der().ok().as_deref() != Some(&PSS_PARAMETERS) {
                 return Err("RSASSA-PSS with other parameters than SHA-256 and a salt of 32 bytes".into());
             }

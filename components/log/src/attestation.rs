@@ -10,6 +10,8 @@
 //! (`chain`). That it is under the signature shows that the signer vouches for it; what it proves beyond that, its
 //! certificate chain must show.
 
+mod chain;
+
 use std::fmt;
 
 use base64::Engine as _;
@@ -17,10 +19,11 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::json::Json;
-use super::{digest, parse_time, render_time};
 use crate::error::Invalid;
+use crate::record::json::Json;
+use crate::record::{digest, parse_time, render_time};
 use crate::types::{Digest, MAX_ATTESTATION, MAX_TEXT};
+pub use chain::{Certified, issued_by};
 
 /// Certificates in a chain, at most.
 pub const MAX_CERTIFICATES: usize = 16;
@@ -109,7 +112,7 @@ impl Attestation {
         Attestation::of(Json::parse(text, MAX_ATTESTATION)?.into_value())
     }
 
-    pub(super) fn of(value: Value) -> Result<Attestation, Invalid> {
+    pub(crate) fn of(value: Value) -> Result<Attestation, Invalid> {
         let bad = |why: &dyn fmt::Display| Invalid(format!("hardware_attestation: {why}"));
         let form: Form = serde_json::from_value(value).map_err(|error| bad(&error))?;
         if form.certificates.len() > MAX_CERTIFICATES {
