@@ -220,6 +220,9 @@ fresh
 cp -a "$(dirname "$(grep -l graph "$tokens"/*/token.object)")" "$tokens/copied"
 refused 3 'move one of them away' list
 fresh
+mkdir "$tokens/of-something-else"
+refused 3 of-something-else list
+fresh
 refused 2 'no token has the label' list --token absent
 refused 3 CKR_SLOT_ID_INVALID sign --slot 12345 --label made-ed25519 /io/message
 refused 2 'no such object' sign --token graph --label absent /io/message

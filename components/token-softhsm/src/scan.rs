@@ -23,7 +23,7 @@ use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use secure_log_pkcs11::{AttributeType, ObjectClass};
+use secure_log_pkcs11::{AttributeType, ObjectClass, TokenFlags};
 
 /// The longest object file, in bytes. A certificate chain of 100 KiB fits ten times.
 const MAX_FILE: u64 = 1 << 20;
@@ -34,8 +34,12 @@ const MAX_NAMES: usize = 10_000;
 const SOFTHSM: u64 = 0x8000_5348;
 /// What a token that was made to the end has: label, serial number, flags, the security officer's PIN blob.
 const OF_A_TOKEN: [(u64, &str); 4] =
-    [(SOFTHSM + 1, "label"), (SOFTHSM + 2, "serial number"), (SOFTHSM + 3, "flags"), (SOFTHSM + 4, "SO PIN")];
+    [(SOFTHSM + 1, "label"), (SERIAL, "serial number"), (FLAGS, "flags"), (SOFTHSM + 4, "SO PIN")];
 const SERIAL: u64 = SOFTHSM + 2;
+const FLAGS: u64 = SOFTHSM + 3;
+/// What to do with the rest of a token: `C_InitToken` had not answered.
+const INTERRUPTED: &str =
+    "its initialisation was interrupted, and nobody was told of it; remove the folder and begin anew";
 
 /// The first attribute of every object.
 const CLASS: u64 = AttributeType::CkaClass.number();
@@ -125,7 +129,8 @@ fn token(folder: PathBuf) -> Found {
     let slot = object.serial.and_then(slot);
     let missing = OF_A_TOKEN.iter().find(|(number, _)| !object.types.contains(number));
     let damage = match missing {
-        Some((_, name)) => damaged(format!("has no {name}: its initialisation was interrupted")),
+        Some((_, name)) => damaged(format!("has no {name}: {INTERRUPTED}")),
+        None if object.begun() => damaged(format!("has no SO PIN that counts: {INTERRUPTED}")),
         None if slot.is_none() => damaged("has a serial number that is none".to_owned()),
         None => None,
     };
@@ -221,6 +226,7 @@ pub fn slot(serial: &[u8]) -> Option<u32> {
 struct Object<'a> {
     types: Vec<u64>,
     serial: Option<&'a [u8]>,
+    flags: TokenFlags,
     class: Option<u64>,
 }
 
@@ -228,15 +234,17 @@ impl<'a> Object<'a> {
     fn parse(content: &'a [u8]) -> Result<Object<'a>, String> {
         let mut rest = Rest { content, whole: content.len() };
         rest.u64()?;
-        let mut object = Object { types: Vec::new(), serial: None, class: None };
+        let mut object = Object { types: Vec::new(), serial: None, flags: TokenFlags::default(), class: None };
         while !rest.content.is_empty() {
             let number = rest.u64()?;
             match rest.u64()? {
                 1 => _ = rest.take(1)?,
                 2 => {
                     let value = rest.u64()?;
-                    if number == CLASS {
-                        object.class = Some(value);
+                    match number {
+                        CLASS => object.class = Some(value),
+                        FLAGS => object.flags = TokenFlags::from_number(value),
+                        _ => {}
                     }
                 }
                 3 => {
@@ -252,6 +260,11 @@ impl<'a> Object<'a> {
             object.types.push(number);
         }
         Ok(object)
+    }
+
+    /// Whether it is a token between `C_InitToken`'s first write and its last: it has both flags only then.
+    fn begun(&self) -> bool {
+        self.flags.contains(TokenFlags::CKF_SO_PIN_LOCKED) && self.flags.contains(TokenFlags::CKF_SO_PIN_TO_BE_CHANGED)
     }
 
     /// Whether it was made to the end; an error if it was and is not whole.
@@ -330,10 +343,14 @@ mod tests {
     }
 
     fn whole_token(serial: &[u8]) -> Vec<u8> {
+        token_with(serial, 0)
+    }
+
+    fn token_with(serial: &[u8], flags: u64) -> Vec<u8> {
         let mut file = 5u64.to_be_bytes().to_vec();
         file.extend(attribute(SOFTHSM + 1, 3, b"label"));
         file.extend(attribute(SERIAL, 3, serial));
-        file.extend(attribute(SOFTHSM + 3, 2, &[0; 8]));
+        file.extend(attribute(FLAGS, 2, &flags.to_be_bytes()));
         file.extend(attribute(SOFTHSM + 4, 3, b"blob"));
         file
     }
@@ -363,6 +380,16 @@ mod tests {
             let found = tokens(directory.path()).unwrap();
             let damage = found[0].damage.as_ref().unwrap_or_else(|| panic!("{length} bytes pass for a token"));
             assert!(damage.to_string().contains("a/token.object: "), "{damage}");
+        }
+    }
+
+    #[test]
+    fn a_token_whose_initialisation_was_interrupted_is_named_with_what_to_do() {
+        for (flags, whole) in [(0xc0_0400, false), (0x40_0400, true), (0x80_0400, true), (0x400, true)] {
+            let directory = directory(&[("a", &token_with(b"0123456789abcdef", flags))]);
+            let damage = tokens(directory.path()).unwrap().remove(0).damage;
+            assert_eq!(damage.is_none(), whole, "{flags:x}");
+            assert!(damage.is_none_or(|damage| damage.to_string().ends_with("remove the folder and begin anew")));
         }
     }
 
