@@ -124,8 +124,8 @@ wasm list --json >"$work/objects"
 {
     sleep 1
     status=0
-    "$work/wasmtime" run --allow-precompiled --dir "$tokens::/tokens" --dir "$work/io::/io" --env SECURE_LOG_TOKEN_DIR=/tokens \
-        --env SECURE_LOG_TOKEN_PIN_FILE=/io/pin "$work/command" list 2>"$work/err" || status=$?
+    "$wasmtime" run --allow-precompiled --dir "$tokens::/tokens" --dir "$work/io::/io" --env SECURE_LOG_TOKEN_DIR=/tokens \
+        --env SECURE_LOG_TOKEN_PIN_FILE=/io/pin "$work/token-softhsm" list 2>"$work/err" || status=$?
     echo "$status" >"$work/status"
 } | true
 same "$(cat "$work/status" "$work/err")" 0 "a list whose reader went away"
