@@ -127,12 +127,20 @@ fn may_try(common: &Common, slot: SlotId, user: UserType) -> Result<(), Failure>
     last_try(asked("C_GetTokenInfo", cryptoki::get_token_info(slot))?.flags, user)
 }
 
+/// What is locked is left to the token to refuse.
 fn last_try(flags: TokenFlags, user: UserType) -> Result<(), Failure> {
-    let (flag, name, whose) = match user {
-        UserType::CkuSo => (TokenFlags::CKF_SO_PIN_FINAL_TRY, "CKF_SO_PIN_FINAL_TRY", "the security officer's"),
-        _ => (TokenFlags::CKF_USER_PIN_FINAL_TRY, "CKF_USER_PIN_FINAL_TRY", "the user's"),
+    use TokenFlags as Flags;
+    let (last, locked, name, whose) = match user {
+        UserType::CkuSo => {
+            let name = "CKF_SO_PIN_FINAL_TRY";
+            (Flags::CKF_SO_PIN_FINAL_TRY, Flags::CKF_SO_PIN_LOCKED, name, "the security officer's")
+        }
+        _ => {
+            let name = "CKF_USER_PIN_FINAL_TRY";
+            (Flags::CKF_USER_PIN_FINAL_TRY, Flags::CKF_USER_PIN_LOCKED, name, "the user's")
+        }
     };
-    match flags.contains(flag) {
+    match flags.contains(last) && !flags.contains(locked) {
         true => Err(Failure::Cannot(format!(
             "one try of {whose} PIN is left ({name}) and is not used up here: check the PIN, then say --final-try"
         ))),
@@ -301,6 +309,7 @@ mod tests {
             (so, UserType::CkuSo, true),
             (so, UserType::CkuUser, false),
             (TokenFlags::CKF_USER_PIN_COUNT_LOW, UserType::CkuUser, false),
+            (user | TokenFlags::CKF_USER_PIN_LOCKED, UserType::CkuUser, false),
         ] {
             match last_try(flags, who) {
                 Ok(()) => assert!(!refused, "{flags:?} {who:?}"),
