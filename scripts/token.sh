@@ -267,6 +267,9 @@ for words in --json "lost --json" "generate --alg none --json" "sign --label mad
     same "$status $(jq -r '"\(.error) \(.exit) \(.text | length > 0)"' "$work/objects")" "2 usage 2 true" "$words"
 done
 refused 2 'not PEM' import --token graph --key /io/message --label none --id 59
+openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out "$work/io/short.pem" 2>/dev/null
+refused 2 'RSA key of 2048 bits; a log refuses' import --token graph --key /io/short.pem --label none --id 59
+refused 2 'a log refuses' generate --token graph --alg rsa-pss-sha256 --bits 2048 --label none --id 59
 refused 2 'it exists' sign --token graph --label made-ed25519 /io/message --out /io/message
 : >"$work/io/empty"
 refused 2 'the PIN is empty' init --label x --pin-file /io/empty

@@ -3,7 +3,6 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::builder::BoolishValueParser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{Args as Group, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
@@ -79,6 +78,7 @@ impl Args {
 fn unshown(mut error: clap::Error) -> clap::Error {
     let word = match error.kind() {
         ErrorKind::UnknownArgument => ContextKind::InvalidArg,
+        ErrorKind::TooManyValues => ContextKind::InvalidValue,
         // One that resembles a command is a command misspelt.
         ErrorKind::InvalidSubcommand if error.get(ContextKind::SuggestedSubcommand).is_none() => {
             ContextKind::InvalidSubcommand
@@ -108,7 +108,7 @@ pub struct Common {
     #[arg(long, global = true, env = "SECURE_LOG_TOKEN_SO_PIN_FILE", value_name = "FILE")]
     pub so_pin_file: Option<PathBuf>,
     /// Tries the PIN even if the token says that a wrong one locks it
-    #[arg(long, global = true, env = "SECURE_LOG_TOKEN_FINAL_TRY", value_parser = BoolishValueParser::new())]
+    #[arg(long, global = true, env = "SECURE_LOG_TOKEN_FINAL_TRY", value_parser = parse_yes)]
     pub final_try: bool,
     /// One JSON object a line instead of text for people
     #[arg(long, global = true)]
@@ -257,6 +257,15 @@ pub struct Sign {
     pub times: u32,
 }
 
+/// The option alone is "true" to clap; the variable has the values of the keystore's.
+fn parse_yes(text: &str) -> Result<bool, String> {
+    match text {
+        "1" | "true" => Ok(true),
+        "" | "0" | "false" => Ok(false),
+        _ => Err("0 or 1".to_owned()),
+    }
+}
+
 fn parse_bits(text: &str) -> Result<u64, String> {
     match text.parse() {
         Ok(bits) if bits < MIN_RSA_BITS => Err(format!("a log refuses RSA keys of fewer than {MIN_RSA_BITS} bits")),
@@ -395,6 +404,7 @@ mod tests {
             &["set-pin", "CANARY"],
             &["list", "--pin=CANARY"],
             &["list", "--pin", "CANARY"],
+            &["list", "--final-try=CANARY"],
         ] {
             let text = refusal(words);
             assert!(!text.contains("CANARY") && text.contains("Usage"), "{words:?}: {text}");
@@ -408,10 +418,14 @@ mod tests {
         if std::env::var_os("SECURE_LOG_TEST_CHILD").is_none() {
             assert!(!asked(&["t", "list"]).unwrap());
             assert!(asked(&["t", "list", "--final-try"]).unwrap());
-            let yes = ("SECURE_LOG_TOKEN_FINAL_TRY", "1");
-            return read_with(&[yes], "the_final_try_is_asked_for_by_option_or_variable");
+            for value in ["1", "0", ""] {
+                let variable = ("SECURE_LOG_TOKEN_FINAL_TRY", value);
+                read_with(&[variable], "the_final_try_is_asked_for_by_option_or_variable");
+            }
+            return;
         }
-        assert!(asked(&["t", "list"]).unwrap());
+        let set = std::env::var("SECURE_LOG_TOKEN_FINAL_TRY").unwrap();
+        assert_eq!(asked(&["t", "list"]).unwrap(), set == "1");
     }
 
     #[test]
