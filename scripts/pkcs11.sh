@@ -294,7 +294,7 @@ rm -rf "$places"/tokens/*
 none_signs 3 'no initialised token is there'
 
 fresh
-lock_pin "$places"/tokens/*/token.object
+flag 0x40000 "$places"/tokens/*/token.object
 none_signs 3 'CKF_USER_PIN_LOCKED'
 
 for size in 0 7 100; do

@@ -78,14 +78,14 @@ stage_tokens() {
     wasmtime=$work/wasmtime
 }
 
-# lock_pin FILE..: CKF_USER_PIN_LOCKED in each token.object: its flags are the eight bytes after attribute 0x8000534b of kind 2.
-lock_pin() {
+# flag BITS FILE..: these CKF_ in each token.object, where they are the eight bytes after attribute 0x8000534b of kind 2.
+flag() {
     python3 - "$@" <<'PYTHON'
 import sys
-for path in sys.argv[1:]:
+for path in sys.argv[2:]:
     content = open(path, "rb").read()
     at = content.index(bytes.fromhex("000000008000534b0000000000000002")) + 16
-    flags = int.from_bytes(content[at:at + 8], "big") | 0x40000
+    flags = int.from_bytes(content[at:at + 8], "big") | int(sys.argv[1], 16)
     open(path, "wb").write(content[:at] + flags.to_bytes(8, "big") + content[at + 8:])
 PYTHON
 }

@@ -106,11 +106,11 @@ refused 2 'exists' init --label graph
 number=0
 for algorithm in ed25519 ecdsa-p256 rsa-pss-sha256; do
     number=$((number + 1))
-    wasm generate --alg "$algorithm" --bits 2048 --label "made-$algorithm" --id "0$number"
+    wasm generate --alg "$algorithm" --label "made-$algorithm" --id "0$number"
     openssl genpkey -out "$work/io/$algorithm.pem" $(case $algorithm in
         ed25519) echo -algorithm ed25519 ;;
         ecdsa-p256) echo -algorithm EC -pkeyopt ec_paramgen_curve:P-256 ;;
-        rsa-pss-sha256) echo -algorithm RSA -pkeyopt rsa_keygen_bits:2048 ;;
+        rsa-pss-sha256) echo -algorithm RSA -pkeyopt rsa_keygen_bits:3072 ;;
     esac) 2>/dev/null
     wasm import --key "/io/$algorithm.pem" --label "imported-$algorithm" --id "1$number"
 done
@@ -184,8 +184,25 @@ grep -q token.object "$work/differences" || fail "a wrong PIN changes $(cat "$wo
 wasm list --token graph --json | grep -q CKF_USER_PIN_COUNT_LOW || fail "a wrong PIN is not noted"
 wasm sign --token graph --label made-ed25519 /io/message >/dev/null
 if wasm list --token graph --json | grep -q CKF_USER_PIN_COUNT_LOW; then fail "a right PIN leaves the note of a wrong one"; fi
-# A lock that the token states is kept.
-lock_pin "$tokens"/*/token.object
+# One PIN is tried on no two tokens: the one that is not its own would count it.
+before=$(state)
+wasm list --json >"$work/objects" || fail "a list of two tokens: $(cat "$work/err")"
+grep -q 'several tokens: no PIN was tried' "$work/err" || fail "a list of two tokens does not say what it leaves out"
+same "$(jq -s 'map(select(.class == "private-key" or .["private-shown"])) | length' "$work/objects")" 0 "private keys in a list of two tokens"
+pin_file=/io/wrong wasm list >/dev/null || fail "a list of two tokens tries a PIN: $(cat "$work/err")"
+[ "$before" = "$(state)" ] || fail "a list of two tokens changes one"
+# Nor is the last try used up unasked (CKF_USER_PIN_FINAL_TRY, CKF_SO_PIN_FINAL_TRY).
+object=$(grep -l graph "$tokens"/*/token.object)
+cp -a "$object" "$work/token.object"
+flag 0x220000 "$object"
+refused 3 'CKF_USER_PIN_FINAL_TRY.*--final-try' sign --token graph --label made-ed25519 /io/message
+refused 3 'CKF_USER_PIN_FINAL_TRY.*--final-try' list --token graph
+refused 3 'CKF_USER_PIN_FINAL_TRY.*--final-try' set-pin --token graph --new-pin-file /io/wrong
+refused 3 'CKF_SO_PIN_FINAL_TRY.*--final-try' set-pin --token graph --of user-by-so --new-pin-file /io/wrong
+wasm sign --token graph --final-try --label made-ed25519 /io/message >/dev/null || fail "--final-try does not try: $(cat "$work/err")"
+cp -a "$work/token.object" "$object"
+# A lock that the token states is kept (CKF_USER_PIN_LOCKED).
+flag 0x40000 "$tokens"/*/token.object
 refused 3 CKR_PIN_LOCKED sign --token graph --label made-ed25519 /io/message
 refused 3 CKR_PIN_LOCKED generate --token graph --alg ed25519 --label locked --id 55
 printf 'canary-new-user-5512' >"$work/io/new-pin"
@@ -216,6 +233,12 @@ for size in 0 7 100; do
     refused 3 CKR_TOKEN_NOT_RECOGNIZED sign --token graph --label made-ed25519 /io/message
 done
 wasm sign --token native --label native-ed25519 /io/message >/dev/null || fail "a damaged token stops another one: $(cat "$work/err")"
+wasm sign --label native-ed25519 /io/message >/dev/null || fail "a damaged token is taken for the one that is meant: $(cat "$work/err")"
+fresh
+rm -r "$(dirname "$(grep -l native "$tokens"/*/token.object)")"
+mkdir "$tokens/begun"
+wasm sign --label made-ed25519 /io/message >/dev/null || fail "an empty folder stops a token: $(cat "$work/err")"
+refused 3 CKR_TOKEN_NOT_RECOGNIZED list
 fresh
 cp -a "$(dirname "$(grep -l graph "$tokens"/*/token.object)")" "$tokens/copied"
 refused 3 'move one of them away' list
@@ -224,8 +247,23 @@ mkdir "$tokens/of-something-else"
 refused 3 of-something-else list
 fresh
 refused 2 'no token has the label' list --token absent
-refused 3 CKR_SLOT_ID_INVALID sign --slot 12345 --label made-ed25519 /io/message
+for command in list "sign --label made-ed25519 /io/message" "generate --alg ed25519 --label none --id 59" "init --label none"; do
+    refused 2 'there is no slot 12345; there are \[' $command --slot 12345
+done
+free=$(wasm list --json | jq -r 'select(has("token") and .token == null) | .slot')
+refused 2 "slot $free holds no token" sign --slot "$free" --label made-ed25519 /io/message
+same "$(wasm list --slot "$free")" "slot $free: free" "a free slot in the list"
 refused 2 'no such object' sign --token graph --label absent /io/message
+# With --json misuse is an object too, wherever the word stands.
+for words in --json "lost --json" "generate --alg none --json" "sign --label made-ed25519 /io/message --out /io/message --json"; do
+    status=0; wasm $words >"$work/objects" || status=$?
+    same "$status $(jq -r '"\(.error) \(.exit) \(.text | length > 0)"' "$work/objects")" "2 usage 2 true" "$words"
+done
+refused 2 'not PEM' import --token graph --key /io/message --label none --id 59
+openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out "$work/io/short.pem" 2>/dev/null
+refused 2 'RSA key of 2048 bits; a log refuses' import --token graph --key /io/short.pem --label none --id 59
+refused 2 'a log refuses' generate --token graph --alg rsa-pss-sha256 --bits 2048 --label none --id 59
+refused 2 'it exists' sign --token graph --label made-ed25519 /io/message --out /io/message
 : >"$work/io/empty"
 refused 2 'the PIN is empty' init --label x --pin-file /io/empty
 printf '%s\n%s\n' "$pin" "$pin" >"$work/io/two-lines"

@@ -3,9 +3,14 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{Args as Group, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+
+/// Bits of an RSA key: fewer are refused by a log.
+pub const MIN_RSA_BITS: u64 = 3072;
+/// More take minutes to make.
+const MAX_RSA_BITS: u64 = 8192;
 
 /// Makes tokens and keys, and shows what is in them.
 ///
@@ -26,7 +31,7 @@ impl Args {
     /// # Errors
     /// Words that are none, and those that ask for help or the version.
     pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Args, clap::Error> {
-        let matches = Args::command().try_get_matches_from(words)?;
+        let matches = Args::command().try_get_matches_from(words).map_err(unshown)?;
         let mut args = Args::from_arg_matches(&matches)?;
         let typed = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
         let common = &mut args.common;
@@ -39,8 +44,51 @@ impl Args {
             }
             (false, ..) => {}
         }
-        Ok(args)
+        let new = matches.subcommand_matches("set-pin");
+        let of_environment = |source| source == Some(ValueSource::EnvVariable);
+        for (file, pin) in [
+            (of_environment(matches.value_source("pin_file")), "SECURE_LOG_TOKEN_PIN"),
+            (of_environment(matches.value_source("so_pin_file")), "SECURE_LOG_TOKEN_SO_PIN"),
+            (of_environment(new.and_then(|new| new.value_source("new_pin_file"))), "SECURE_LOG_TOKEN_NEW_PIN"),
+        ] {
+            if file && std::env::var_os(pin).is_some_and(|value| !value.is_empty()) {
+                let why = format!("{pin}_FILE and {pin} exclude one another: set one");
+                return Err(Args::command().error(ErrorKind::ArgumentConflict, why));
+            }
+        }
+        match (&args.command, args.command.new_label()) {
+            (Command::Init(_), _) if typed("token") => {
+                let why = "--token chooses a token that exists; init names the new one with --label";
+                Err(Args::command().error(ErrorKind::ArgumentConflict, why))
+            }
+            (Command::Generate(what), _) if what.bits.is_some() && what.alg != Algorithm::RsaPssSha256 => {
+                let why = "--bits is of RSA keys only: the other algorithms have one length each";
+                Err(Args::command().error(ErrorKind::ArgumentConflict, why))
+            }
+            (_, Some("")) => {
+                let why = "an empty --label: nothing could be found by it";
+                Err(Args::command().error(ErrorKind::ValueValidation, why))
+            }
+            _ => Ok(args),
+        }
     }
+}
+
+/// Misuse without the word that was too many: it may be a PIN.
+fn unshown(mut error: clap::Error) -> clap::Error {
+    let word = match error.kind() {
+        ErrorKind::UnknownArgument => ContextKind::InvalidArg,
+        ErrorKind::TooManyValues => ContextKind::InvalidValue,
+        // One that resembles a command is a command misspelt.
+        ErrorKind::InvalidSubcommand if error.get(ContextKind::SuggestedSubcommand).is_none() => {
+            ContextKind::InvalidSubcommand
+        }
+        _ => return error,
+    };
+    if matches!(error.get(word), Some(ContextValue::String(text)) if !text.starts_with('-')) {
+        error.insert(word, ContextValue::String("(not shown, it may be a PIN)".to_owned()));
+    }
+    error
 }
 
 /// What most commands want, before or after the command's name.
@@ -59,6 +107,9 @@ pub struct Common {
     /// File with the security officer's PIN; else SECURE_LOG_TOKEN_SO_PIN
     #[arg(long, global = true, env = "SECURE_LOG_TOKEN_SO_PIN_FILE", value_name = "FILE")]
     pub so_pin_file: Option<PathBuf>,
+    /// Tries the PIN even if the token says that a wrong one locks it
+    #[arg(long, global = true, env = "SECURE_LOG_TOKEN_FINAL_TRY", value_parser = parse_yes)]
+    pub final_try: bool,
     /// One JSON object a line instead of text for people
     #[arg(long, global = true)]
     pub json: bool,
@@ -68,7 +119,7 @@ pub struct Common {
 pub enum Command {
     /// Make a token, with both PINs; refuses where one of the label exists, or one that can not be read
     Init(Init),
-    /// Show slots, tokens and objects; private objects only with the PIN
+    /// Show slots, tokens and objects; private objects only with the PIN, and of one token only
     List,
     /// Change a PIN, or set the user's as the security officer
     SetPin(SetPin),
@@ -82,6 +133,18 @@ pub enum Command {
     Destroy(Destroy),
     /// Sign a file, as a test of a key: the raw signature goes to --out or, as hex, to stdout
     Sign(Sign),
+}
+
+impl Command {
+    /// The label of the object that the command makes.
+    fn new_label(&self) -> Option<&str> {
+        match self {
+            Command::Generate(Generate { name, .. })
+            | Command::Import(Import { name, .. })
+            | Command::ImportCertificate(ImportCertificate { name, .. }) => Some(&name.label),
+            Command::Init(_) | Command::List | Command::SetPin(_) | Command::Destroy(_) | Command::Sign(_) => None,
+        }
+    }
 }
 
 #[derive(Group)]
@@ -140,9 +203,9 @@ pub struct Generate {
     /// What the key signs with
     #[arg(long, value_enum)]
     pub alg: Algorithm,
-    /// Bits of the modulus, for RSA
-    #[arg(long, default_value_t = 3072, value_parser = clap::value_parser!(u64).range(2048..=8192))]
-    pub bits: u64,
+    /// Bits of the modulus, for RSA: 3072, unless told otherwise, to 8192
+    #[arg(long, value_parser = parse_bits)]
+    pub bits: Option<u64>,
 }
 
 #[derive(Group)]
@@ -186,12 +249,29 @@ pub struct Sign {
     pub label: String,
     /// What is signed, at most 1 MiB
     pub file: PathBuf,
-    /// Where the signature goes: r || s for ECDSA
+    /// Where the signature goes, a file that does not exist: r || s for ECDSA
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// Signs so many times and says how long it took
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub times: u32,
+}
+
+/// The option alone is "true" to clap; the variable has the values of the keystore's.
+fn parse_yes(text: &str) -> Result<bool, String> {
+    match text {
+        "1" | "true" => Ok(true),
+        "" | "0" | "false" => Ok(false),
+        _ => Err("0 or 1".to_owned()),
+    }
+}
+
+fn parse_bits(text: &str) -> Result<u64, String> {
+    match text.parse() {
+        Ok(bits) if bits < MIN_RSA_BITS => Err(format!("a log refuses RSA keys of fewer than {MIN_RSA_BITS} bits")),
+        Ok(bits) if bits <= MAX_RSA_BITS => Ok(bits),
+        _ => Err(format!("{MIN_RSA_BITS} to {MAX_RSA_BITS}")),
+    }
 }
 
 fn parse_id(text: &str) -> Result<Id, String> {
@@ -269,6 +349,83 @@ mod tests {
         }
         assert_eq!(of("t list"), Err(ErrorKind::ArgumentConflict));
         assert_eq!(of("t list --slot 7"), Ok((None, Some(7))));
+    }
+
+    #[test]
+    fn a_pin_and_its_file_in_the_environment_exclude_one_another() {
+        const NAME: &str = "a_pin_and_its_file_in_the_environment_exclude_one_another";
+        let words = |words: &str| Args::read(words.split(' ').map(OsString::from)).map(|_| ()).map_err(|e| e.kind());
+        match std::env::var("SECURE_LOG_TEST_PAIR") {
+            Err(_) => {
+                for which in ["PIN", "SO_PIN", "NEW_PIN"] {
+                    let (file, pin) = (format!("SECURE_LOG_TOKEN_{which}_FILE"), format!("SECURE_LOG_TOKEN_{which}"));
+                    read_with(&[("SECURE_LOG_TEST_PAIR", which), (&file, "/f"), (&pin, "4711")], NAME);
+                    read_with(&[("SECURE_LOG_TEST_PAIR", "none"), (&file, "/f"), (&pin, "")], NAME);
+                }
+            }
+            Ok(none) if none == "none" => assert_eq!(words("t set-pin"), Ok(())),
+            Ok(which) => {
+                assert_eq!(words("t set-pin"), Err(ErrorKind::ArgumentConflict));
+                let option = which.to_lowercase().replace('_', "-");
+                assert_eq!(words(&format!("t set-pin --{option}-file /typed")), Ok(()));
+            }
+        }
+    }
+
+    fn refusal(words: &[&str]) -> String {
+        let Err(error) = Args::read(["t"].iter().chain(words).map(OsString::from)) else { panic!("{words:?}") };
+        error.render().to_string()
+    }
+
+    #[test]
+    fn what_could_not_be_used_is_misuse() {
+        for (words, why) in [
+            (&["generate", "--alg", "ed25519", "--id", "01", "--label", ""][..], "empty --label"),
+            (&["import", "--key", "k", "--id", "01", "--label", ""], "empty --label"),
+            (&["generate", "--alg", "ed25519", "--id", "01", "--label", "a", "--bits", "3072"], "RSA keys only"),
+            (&["generate", "--alg", "rsa-pss-sha256", "--id", "01", "--label", "a", "--bits", "2048"], "a log refuses"),
+            (&["generate", "--alg", "rsa-pss-sha256", "--id", "01", "--label", "a", "--bits", "8193"], "3072 to 8192"),
+            (&["init", "--label", "a", "--token", "b"], "--token chooses a token that exists"),
+        ] {
+            let text = refusal(words);
+            assert!(text.contains(why), "{words:?}: {text}");
+        }
+        // An object of another tool may have an empty label, and is to be destroyed all the same.
+        let words = ["t", "destroy", "--label", "", "--id", "01", "--class", "public-key"];
+        assert!(Args::read(words.map(OsString::from)).is_ok());
+    }
+
+    #[test]
+    fn a_word_too_many_is_not_shown() {
+        for words in [
+            &["list", "CANARY"][..],
+            &["CANARY", "list"],
+            &["sign", "--label", "a", "file", "CANARY"],
+            &["set-pin", "CANARY"],
+            &["list", "--pin=CANARY"],
+            &["list", "--pin", "CANARY"],
+            &["list", "--final-try=CANARY"],
+        ] {
+            let text = refusal(words);
+            assert!(!text.contains("CANARY") && text.contains("Usage"), "{words:?}: {text}");
+        }
+        assert!(refusal(&["lst"]).contains("'lst'"));
+    }
+
+    #[test]
+    fn the_final_try_is_asked_for_by_option_or_variable() {
+        let asked = |words: &[&str]| Args::read(words.iter().map(OsString::from)).map(|args| args.common.final_try);
+        if std::env::var_os("SECURE_LOG_TEST_CHILD").is_none() {
+            assert!(!asked(&["t", "list"]).unwrap());
+            assert!(asked(&["t", "list", "--final-try"]).unwrap());
+            for value in ["1", "0", ""] {
+                let variable = ("SECURE_LOG_TOKEN_FINAL_TRY", value);
+                read_with(&[variable], "the_final_try_is_asked_for_by_option_or_variable");
+            }
+            return;
+        }
+        let set = std::env::var("SECURE_LOG_TOKEN_FINAL_TRY").unwrap();
+        assert_eq!(asked(&["t", "list"]).unwrap(), set == "1");
     }
 
     #[test]

@@ -26,6 +26,13 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// What the parser of arguments refuses, without the lines on how to use it.
+    pub fn misuse(error: &clap::Error) -> Failure {
+        let rendered = error.render().to_string();
+        let text = rendered.split("\n\n").next().unwrap_or_default();
+        Failure::Usage(text.strip_prefix("error: ").unwrap_or(text).to_owned())
+    }
+
     /// The exit status.
     pub fn status(&self) -> u8 {
         match self {
@@ -96,6 +103,7 @@ fn explanation(rv: Rv) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::panic)]
     use super::*;
 
     #[test]
@@ -111,6 +119,21 @@ mod tests {
         );
         let usage = Failure::Begun(String::new(), Box::new(Failure::Usage(String::new())));
         assert_eq!(usage.status(), CANNOT);
+    }
+
+    #[test]
+    fn misuse_is_an_object_that_says_why_and_no_more() {
+        for (words, why) in [
+            (&["t", "--json"][..], "requires a subcommand"),
+            (&["t", "lst", "--json"], "unrecognized subcommand 'lst'"),
+            (&["t", "generate", "--json", "--alg", "none"], "invalid value 'none' for '--alg <ALG>'"),
+        ] {
+            let Err(error) = crate::args::Args::read(words.iter().map(Into::into)) else { panic!("{words:?}") };
+            let json = Failure::misuse(&error).json();
+            let text = json["text"].as_str().unwrap_or_default();
+            assert!(text.contains(why) && !text.contains("Usage") && !text.starts_with("error"), "{json}");
+            assert_eq!((&json["error"], &json["exit"]), (&json!("usage"), &json!(2)));
+        }
     }
 
     #[test]

@@ -9,6 +9,8 @@ use rsa::RsaPrivateKey;
 use rsa::traits::{PrivateKeyParts as _, PublicKeyParts as _};
 use zeroize::Zeroizing;
 
+use crate::args::MIN_RSA_BITS;
+
 /// What PKCS #11 stores of a key pair. Points are the DER of an octet string, as CKA_EC_POINT has them.
 pub enum KeyParts {
     /// RFC 8032, section 5.1.5.
@@ -40,7 +42,9 @@ const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
 
 /// Reads an unencrypted PKCS#8 PEM text.
 pub fn private_key(text: &[u8]) -> Result<KeyParts, String> {
-    let text = str::from_utf8(text).map_err(|_| "not PEM".to_owned())?;
+    let text = str::from_utf8(text).ok().filter(|text| text.contains("-----BEGIN "));
+    let text =
+        text.ok_or("not PEM: no line of it is -----BEGIN PRIVATE KEY-----; openssl pkcs8 -topk8 -nocrypt converts")?;
     let (label, document) = SecretDocument::from_pem(text).map_err(|error| format!("not a key in PEM: {error}"))?;
     if label != "PRIVATE KEY" {
         return Err(format!(
@@ -68,6 +72,10 @@ pub fn private_key(text: &[u8]) -> Result<KeyParts, String> {
 }
 
 fn rsa(mut key: RsaPrivateKey) -> Result<RsaParts, String> {
+    let bits = u64::from(key.n().bits_vartime());
+    if bits < MIN_RSA_BITS {
+        return Err(format!("an RSA key of {bits} bits; a log refuses those of fewer than {MIN_RSA_BITS}"));
+    }
     key.precompute().map_err(|error| format!("a malformed key: {error}"))?;
     let [p, q] = key.primes() else {
         return Err("an RSA key of more than two primes".to_owned());
@@ -164,6 +172,13 @@ mod tests {
     fn leading_zeros_are_no_part_of_a_number() {
         assert_eq!(stripped(vec![0, 0, 1, 0]), [1, 0]);
         assert_eq!(stripped(vec![9]), [9]);
+    }
+
+    #[test]
+    fn a_file_that_is_no_pem_is_called_that() {
+        for bad in [&b"0\x82\0\0"[..], b"\xff", b"some text\n"] {
+            assert!(private_key(bad).is_err_and(|why| why.starts_with("not PEM")));
+        }
     }
 
     #[test]

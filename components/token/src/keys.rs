@@ -1,6 +1,7 @@
 //! Keys and certificates in a token: made, brought in, destroyed, tried.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
 use std::time::Instant;
 
@@ -89,7 +90,7 @@ pub fn generate(common: &Common, what: &args::Generate) -> Result<(), Failure> {
             (
                 KeyPairMechanism::CkmRsaPkcsKeyPairGen,
                 KeyType::CkkRsa,
-                vec![Attribute::CkaModulusBits(what.bits), exponent],
+                vec![Attribute::CkaModulusBits(what.bits.unwrap_or(args::MIN_RSA_BITS)), exponent],
             )
         }
     };
@@ -222,6 +223,9 @@ fn only(found: Vec<ObjectHandle>, label: &str) -> Result<ObjectHandle, Failure> 
 /// Signs a file: shows that a key works.
 pub fn sign(common: &Common, what: &args::Sign) -> Result<(), Failure> {
     let data = file(&what.file)?;
+    if let Some(path) = what.out.as_ref().filter(|path| path.symlink_metadata().is_ok()) {
+        return Err(Failure::Usage(format!("{}: it exists, and is not overwritten", path.display())));
+    }
     let session = tokens::user_session(common, false)?;
     let template = [Attribute::CkaClass(ObjectClass::CkoPrivateKey), Attribute::CkaLabel(what.label.clone())];
     let key = only(asked("C_FindObjects", session.find_objects(&template, 2))?, &what.label)?;
@@ -247,7 +251,8 @@ pub fn sign(common: &Common, what: &args::Sign) -> Result<(), Failure> {
     }
     match &what.out {
         Some(path) => {
-            fs::write(path, &signature).map_err(|error| Failure::Cannot(format!("{}: {error}", path.display())))
+            let written = fs::File::create_new(path).and_then(|mut file| file.write_all(&signature));
+            written.map_err(|error| Failure::Cannot(format!("{}: {error}", path.display())))
         }
         None => {
             let text = hex(&signature);

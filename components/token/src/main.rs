@@ -49,10 +49,16 @@ fn main() -> ExitCode {
         tell(&"this is a component; build it for wasm32-wasip2 and compose it (scripts/build-components.sh)");
         return ExitCode::from(CANNOT);
     }
-    let status = match Args::read(std::env::args_os()) {
+    let words: Vec<_> = std::env::args_os().collect();
+    // Misuse ends the parser, which may not have come to this word.
+    let json = words.iter().any(|word| word == "--json");
+    let status = match Args::read(words) {
         Ok(args) => run(&args),
         Err(error) => {
             let _ = error.print();
+            if error.use_stderr() && json {
+                let _ = writeln!(io::stdout(), "{}", Failure::misuse(&error).json());
+            }
             if error.use_stderr() { USAGE } else { 0 }
         }
     };

@@ -31,15 +31,20 @@ const ASKED: [AttributeType; 12] = [
     AttributeType::CkaModulus,
 ];
 
-/// Shows every slot, or the chosen token only. A token that can not be read is shown, and fails the command at its end.
+/// Shows every slot, or the chosen one only. A token that can not be read is shown, and fails the command at its end.
+/// With several tokens to show the PIN is tried on none: it may be of one, and a wrong one counts.
 pub fn list(common: &Common) -> Result<(), Failure> {
-    let only = match common.token.is_some() || common.slot.is_some() {
-        true => Some(tokens::chosen(common)?),
-        false => None,
+    let slots = tokens::slots()?;
+    let only = match (common.slot, &common.token) {
+        (Some(id), _) => Some(tokens::in_slot(&slots, id)?.id),
+        (None, Some(_)) => Some(tokens::chosen(common)?),
+        (None, None) => None,
     };
+    let several = only.is_none() && slots.iter().filter(|slot| matches!(slot.token, Ok(Some(_)))).count() > 1;
     let pin = pin::given(common.pin_file.as_deref(), "SECURE_LOG_TOKEN_PIN", "the user's PIN")?;
+    let pin = pin.filter(|_| !several);
     let mut failed = None;
-    for slot in tokens::slots()?.iter().filter(|slot| only.is_none_or(|only| only == slot.id)) {
+    for slot in slots.iter().filter(|slot| only.is_none_or(|only| only == slot.id)) {
         match &slot.token {
             Ok(None) => say(common, &format!("slot {}: free", slot.id), json!({ "slot": slot.id, "token": null }))?,
             Ok(Some(token)) => match show(common, slot, token, pin.as_ref()) {
@@ -61,6 +66,13 @@ pub fn list(common: &Common) -> Result<(), Failure> {
             }
         }
     }
+    if several {
+        tell(
+            &"several tokens: no PIN was tried, and public objects are shown only; --token or --slot shows the private ones of one",
+        );
+    } else if pin.is_none() && !common.json {
+        tell(&"private objects are shown with the user's PIN only");
+    }
     failed.map_or(Ok(()), Err)
 }
 
@@ -76,18 +88,15 @@ fn show(common: &Common, slot: &Slot, token: &TokenInfo, pin: Option<&Pin>) -> R
             flags.join(" ")
         ),
         json!({ "slot": slot.id, "token": token.label, "serial": token.serial_number, "model": token.model,
-            "manufacturer": token.manufacturer_id, "flags": flags }),
+            "manufacturer": token.manufacturer_id, "flags": flags, "private-shown": pin.is_some() }),
     )?;
     let session = asked("C_OpenSession", cryptoki::open_session(slot.id, false))?;
     if let Some(pin) = pin {
-        tokens::login(&session, UserType::CkuUser, pin)?;
+        tokens::login(common, slot.id, &session, UserType::CkuUser, pin)?;
     }
     for object in asked("C_FindObjects", session.find_objects(&[], MAX_OBJECTS))? {
         let (text, value) = described(&session, slot, object)?;
         say(common, &text, value)?;
-    }
-    if pin.is_none() && !common.json {
-        tell(&format_args!("slot {}: private objects are shown with the user's PIN only", slot.id));
     }
     Ok(())
 }

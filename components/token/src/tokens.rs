@@ -42,6 +42,14 @@ pub struct Slot {
     pub token: Result<Option<TokenInfo>, Rv>,
 }
 
+impl Slot {
+    /// Names the slot, and is the failure of what wants its token.
+    fn unreadable(&self, rv: Rv) -> Failure {
+        tell(&format_args!("slot {}: {}", self.id, self.description));
+        Failure::Token("C_GetTokenInfo", rv)
+    }
+}
+
 /// Every slot with a token or the room for one.
 pub fn slots() -> Result<Vec<Slot>, Failure> {
     let mut slots = Vec::new();
@@ -55,28 +63,40 @@ pub fn slots() -> Result<Vec<Slot>, Failure> {
     Ok(slots)
 }
 
+/// The slot of this number.
+pub fn in_slot(slots: &[Slot], id: SlotId) -> Result<&Slot, Failure> {
+    slots.iter().find(|slot| slot.id == id).ok_or_else(|| {
+        let ids: Vec<SlotId> = slots.iter().map(|slot| slot.id).collect();
+        Failure::Usage(format!("there is no slot {id}; there are {ids:?}"))
+    })
+}
+
 /// The slot of the token that the options name.
 pub fn chosen(common: &Common) -> Result<SlotId, Failure> {
-    if let Some(slot) = common.slot {
-        return Ok(slot);
+    among(&slots()?, common.slot, common.token.as_deref())
+}
+
+fn among(slots: &[Slot], id: Option<SlotId>, label: Option<&str>) -> Result<SlotId, Failure> {
+    if let Some(id) = id {
+        let slot = in_slot(slots, id)?;
+        return match &slot.token {
+            Ok(Some(_)) => Ok(id),
+            Ok(None) => Err(Failure::Usage(format!("slot {id} holds no token: init makes one"))),
+            Err(rv) => Err(slot.unreadable(*rv)),
+        };
     }
-    let slots = slots()?;
     let mut fitting = Vec::new();
     let mut unreadable = None;
-    for slot in &slots {
+    for slot in slots {
         match &slot.token {
-            Ok(Some(token)) if common.token.as_ref().is_none_or(|label| *label == token.label) => fitting.push(slot.id),
+            Ok(Some(token)) if label.is_none_or(|label| *label == token.label) => fitting.push(slot.id),
             Ok(_) => {}
             Err(rv) => unreadable = Some((slot, *rv)),
         }
     }
-    match (fitting.as_slice(), &common.token, unreadable) {
-        // With the label of a token that can be read the others do not matter; without one they might be meant.
-        ([one], Some(_), _) | ([one], None, None) => Ok(*one),
-        ([], _, Some((slot, rv))) | ([_], None, Some((slot, rv))) => {
-            tell(&format_args!("slot {}: {}", slot.id, slot.description));
-            Err(Failure::Token("C_GetTokenInfo", rv))
-        }
+    match (fitting.as_slice(), label, unreadable) {
+        ([one], ..) => Ok(*one),
+        ([], _, Some((slot, rv))) => Err(slot.unreadable(rv)),
         ([], Some(label), None) => Err(Failure::Usage(format!("no token has the label {label:?}"))),
         ([], None, None) => Err(Failure::Usage("there is no token: make one with init".to_owned())),
         (_, Some(label), _) => Err(Failure::Usage(format!("several tokens have the label {label:?}: say --slot"))),
@@ -84,22 +104,48 @@ pub fn chosen(common: &Common) -> Result<SlotId, Failure> {
     }
 }
 
-/// A session with the chosen token.
-pub fn session(common: &Common, read_write: bool) -> Result<Session, Failure> {
-    asked("C_OpenSession", cryptoki::open_session(chosen(common)?, read_write))
-}
-
-/// The same, the user logged in.
+/// A session with the chosen token, the user logged in.
 pub fn user_session(common: &Common, read_write: bool) -> Result<Session, Failure> {
-    let session = session(common, read_write)?;
+    let slot = chosen(common)?;
+    let session = asked("C_OpenSession", cryptoki::open_session(slot, read_write))?;
     let pin = user_pin(common)?;
-    login(&session, UserType::CkuUser, &pin)?;
+    login(common, slot, &session, UserType::CkuUser, &pin)?;
     Ok(session)
 }
 
-/// One try.
-pub fn login(session: &Session, user: UserType, pin: &Pin) -> Result<(), Failure> {
+/// One try, which is the last one only by leave.
+pub fn login(common: &Common, slot: SlotId, session: &Session, user: UserType, pin: &Pin) -> Result<(), Failure> {
+    may_try(common, slot, user)?;
     asked("C_Login", session.login(user, Some(pin)))
+}
+
+/// Refuses to use up the last try of a PIN without `--final-try`.
+fn may_try(common: &Common, slot: SlotId, user: UserType) -> Result<(), Failure> {
+    if common.final_try {
+        return Ok(());
+    }
+    last_try(asked("C_GetTokenInfo", cryptoki::get_token_info(slot))?.flags, user)
+}
+
+/// What is locked is left to the token to refuse.
+fn last_try(flags: TokenFlags, user: UserType) -> Result<(), Failure> {
+    use TokenFlags as Flags;
+    let (last, locked, name, whose) = match user {
+        UserType::CkuSo => {
+            let name = "CKF_SO_PIN_FINAL_TRY";
+            (Flags::CKF_SO_PIN_FINAL_TRY, Flags::CKF_SO_PIN_LOCKED, name, "the security officer's")
+        }
+        _ => {
+            let name = "CKF_USER_PIN_FINAL_TRY";
+            (Flags::CKF_USER_PIN_FINAL_TRY, Flags::CKF_USER_PIN_LOCKED, name, "the user's")
+        }
+    };
+    match flags.contains(last) && !flags.contains(locked) {
+        true => Err(Failure::Cannot(format!(
+            "one try of {whose} PIN is left ({name}) and is not used up here: check the PIN, then say --final-try"
+        ))),
+        false => Ok(()),
+    }
 }
 
 fn user_pin(common: &Common) -> Result<Pin, Failure> {
@@ -119,6 +165,9 @@ pub fn init(common: &Common, what: &Init, library: Library) -> Result<(), Failur
     }
     let (user, officer) = (user_pin(common)?, so_pin(common)?);
     let slots = slots()?;
+    if let Some(id) = common.slot {
+        in_slot(&slots, id)?;
+    }
     for slot in &slots {
         match &slot.token {
             Err(rv) => {
@@ -148,7 +197,7 @@ pub fn init(common: &Common, what: &Init, library: Library) -> Result<(), Failur
         }
     }
     asked("C_InitToken", provisioning::init_token(free.id, &officer, label))?;
-    let (slot, serial) = first_pin(library, free.id, &officer, &user).map_err(|failure| {
+    let (slot, serial) = first_pin(common, library, free.id, &officer, &user).map_err(|failure| {
         let done = format!(
             "the token {label:?} is initialised, and its user has no PIN yet, without which it is of no use: \
              set-pin --of user-by-so with the same PIN of the security officer sets it"
@@ -164,7 +213,13 @@ pub fn init(common: &Common, what: &Init, library: Library) -> Result<(), Failur
 
 /// Sets the user's PIN of the token that was just initialised in the slot `made`; its slot from now on, and its serial
 /// number. Labels may repeat, so it is found again by that number.
-fn first_pin(library: Library, made: SlotId, officer: &Pin, user: &Pin) -> Result<(SlotId, String), Failure> {
+fn first_pin(
+    common: &Common,
+    library: Library,
+    made: SlotId,
+    officer: &Pin,
+    user: &Pin,
+) -> Result<(SlotId, String), Failure> {
     let serial = asked("C_GetTokenInfo", cryptoki::get_token_info(made))?.serial_number;
     // A new token gets another slot when the library looks again.
     drop(library);
@@ -173,7 +228,7 @@ fn first_pin(library: Library, made: SlotId, officer: &Pin, user: &Pin) -> Resul
     let slot = slots()?.into_iter().find(is_it).map(|slot| slot.id);
     let slot = slot.ok_or_else(|| Failure::Cannot(format!("no slot shows a token of the serial number {serial}")))?;
     let session = asked("C_OpenSession", cryptoki::open_session(slot, true))?;
-    login(&session, UserType::CkuSo, officer)?;
+    login(common, slot, &session, UserType::CkuSo, officer)?;
     asked("C_InitPIN", provisioning::init_pin(&session, user))?;
     Ok((slot, serial))
 }
@@ -183,14 +238,86 @@ pub fn set_pin(common: &Common, what: &SetPin) -> Result<(), Failure> {
     let new = pin::needed(what.new_pin_file.as_deref(), "SECURE_LOG_TOKEN_NEW_PIN", "the new PIN")?;
     let by_user = what.of == Whose::User;
     let old = if by_user { user_pin(common)? } else { so_pin(common)? };
-    let session = session(common, true)?;
-    // C_SetPIN without a login is the user's.
-    if !by_user {
-        login(&session, UserType::CkuSo, &old)?;
+    let slot = chosen(common)?;
+    let session = asked("C_OpenSession", cryptoki::open_session(slot, true))?;
+    // C_SetPIN without a login is the user's, and a try of that PIN.
+    match by_user {
+        true => may_try(common, slot, UserType::CkuUser)?,
+        false => login(common, slot, &session, UserType::CkuSo, &old)?,
     }
     match what.of {
         Whose::UserBySo => asked("C_InitPIN", provisioning::init_pin(&session, &new))?,
         Whose::User | Whose::So => asked("C_SetPIN", provisioning::set_pin(&session, &old, &new))?,
     }
     say(common, "PIN changed", json!({ "changed": true }))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use crate::wit::keys::pkcs11::cryptoki::Version;
+
+    fn slot(id: SlotId, token: Result<Option<&str>, Rv>) -> Slot {
+        let info = |label: &str| TokenInfo {
+            label: label.to_owned(),
+            manufacturer_id: String::new(),
+            model: String::new(),
+            serial_number: String::new(),
+            flags: TokenFlags::CKF_TOKEN_INITIALIZED,
+            max_pin_len: 255,
+            min_pin_len: 4,
+            hardware_version: Version { major: 0, minor: 0 },
+            firmware_version: Version { major: 0, minor: 0 },
+        };
+        Slot { id, description: String::new(), token: token.map(|label| label.map(info)) }
+    }
+
+    #[test]
+    fn a_slot_that_is_named_must_be_there_and_hold_a_token() {
+        let slots = [slot(3, Ok(Some("a"))), slot(4, Ok(None)), slot(5, Err(Rv::CkrTokenNotRecognized))];
+        assert_eq!(among(&slots, Some(3), None).unwrap(), 3);
+        for (id, status, why) in [
+            (77, 2, "there is no slot 77; there are [3, 4, 5]"),
+            (4, 2, "slot 4 holds no token: init makes one"),
+            (5, 3, "C_GetTokenInfo answers CKR_TOKEN_NOT_RECOGNIZED: a token is there and can not be read"),
+        ] {
+            let failure = among(&slots, Some(id), None).unwrap_err();
+            assert_eq!((failure.status(), failure.to_string().as_str()), (status, why));
+        }
+    }
+
+    #[test]
+    fn one_that_can_not_be_read_stops_no_other() {
+        let bad = || slot(5, Err(Rv::CkrTokenNotRecognized));
+        let one = [bad(), slot(3, Ok(Some("a"))), slot(6, Ok(None))];
+        assert_eq!(among(&one, None, None).unwrap(), 3);
+        assert_eq!(among(&one, None, Some("a")).unwrap(), 3);
+        // The one that is asked for may be the one that can not be read.
+        assert!(matches!(among(&one, None, Some("b")), Err(Failure::Token(..))));
+        assert!(matches!(among(&[bad()], None, None), Err(Failure::Token(..))));
+        let two = [bad(), slot(3, Ok(Some("a"))), slot(4, Ok(Some("b")))];
+        assert!(among(&two, None, None).unwrap_err().to_string().contains("say --token or --slot"));
+    }
+
+    #[test]
+    fn the_last_try_of_a_pin_is_refused_to_whose_it_is() {
+        let (user, so) = (TokenFlags::CKF_USER_PIN_FINAL_TRY, TokenFlags::CKF_SO_PIN_FINAL_TRY);
+        for (flags, who, refused) in [
+            (user, UserType::CkuUser, true),
+            (user, UserType::CkuSo, false),
+            (so, UserType::CkuSo, true),
+            (so, UserType::CkuUser, false),
+            (TokenFlags::CKF_USER_PIN_COUNT_LOW, UserType::CkuUser, false),
+            (user | TokenFlags::CKF_USER_PIN_LOCKED, UserType::CkuUser, false),
+        ] {
+            match last_try(flags, who) {
+                Ok(()) => assert!(!refused, "{flags:?} {who:?}"),
+                Err(failure) => {
+                    assert!(refused && failure.status() == 3, "{failure}");
+                    assert!(failure.to_string().contains("say --final-try"), "{failure}");
+                }
+            }
+        }
+    }
 }
