@@ -67,10 +67,7 @@ pub(crate) fn read<S: Session>(live: &Live<'_, S>, key: &Found, form: Form) -> R
         },
     };
     let public = match (told, pinned) {
-        (Some(told), Some(pinned)) if told != *pinned => {
-            let why = format!("it is not the pinned one: {told:?} in the token, {pinned:?} pinned");
-            return Err(SignerError::Backend(why).into());
-        }
+        (Some(told), Some(pinned)) if told != *pinned => return Err(not_pinned(&[told], pinned)),
         (Some(told), _) => told,
         (None, Some(pinned)) => pinned.clone(),
         (None, None) => {
@@ -95,6 +92,10 @@ fn refuse(error: impl std::fmt::Display) -> Failure {
     SignerError::UnsupportedAlgorithm(error.to_string()).into()
 }
 
+fn not_pinned(told: &[PublicKey], pinned: &PublicKey) -> Failure {
+    SignerError::Backend(format!("it is not the pinned one: {told:?} in the token, {pinned:?} pinned")).into()
+}
+
 /// Where several objects have the CKA_ID and differ, the pinned one is meant; the probe shows whether it is right.
 fn from_public_key<S: Session>(
     live: &Live<'_, S>,
@@ -117,7 +118,8 @@ fn from_public_key<S: Session>(
         ([], _) => Ok(None),
         (all, Some(pinned)) if all.contains(pinned) => Ok(Some(pinned.clone())),
         ([one], _) => Ok(Some(one.clone())),
-        (all, _) => {
+        (all, Some(pinned)) => Err(not_pinned(all, pinned)),
+        (all, None) => {
             let why = format!(
                 "{} public-key objects have its CKA_ID, and their keys differ: {PUBLIC_KEY_PEM} says which is its own",
                 all.len()

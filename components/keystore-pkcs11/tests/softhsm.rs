@@ -198,6 +198,19 @@ fn a_public_key_that_is_not_the_private_keys_is_found_by_the_probe_and_by_the_pi
         let error = refusal(&mut desk.keystore(by_id(2)), "02").to_string();
         assert!(error.contains("CKA_ID 02: the public key does not match its private key"), "{error}");
 
+        // With two of its CKA_ID the pinned one is meant, and one that neither is, is neither.
+        std::fs::write(desk.path("own.pem"), public.spki_pem().unwrap()).unwrap();
+        desk.openssl("pkey -pubin -in own.pem -outform DER -out own.der");
+        desk.tool("--write-object own.der --type pubkey --id 02 --label own");
+        let error = refusal(&mut desk.keystore(by_id(2)), "02").to_string();
+        assert!(error.contains("CKA_ID 02: 2 public-key objects have its CKA_ID"), "{error}");
+        assert!(desk.keystore(pinned(&public)).get_key("02").is_ok());
+        desk.openssl("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out third.pem");
+        let third =
+            PublicKey::from_text(&String::from_utf8(desk.openssl("pkey -in third.pem -pubout")).unwrap()).unwrap();
+        let error = refusal(&mut desk.keystore(pinned(&third)), "02").to_string();
+        assert!(error.starts_with("backend: key CKA_ID 02: it is not the pinned one"), "{error}");
+
         // A private RSA key has its modulus itself.
         desk.tool("--delete-object --type pubkey --id 03");
         assert!(desk.keystore(by_id(3)).get_key("03").is_ok());
