@@ -63,7 +63,7 @@ pub(crate) fn read<S: Session>(live: &Live<'_, S>, key: &Found, form: Form) -> R
         Some(told) => Some(told),
         None => match from_private_key(live, key.object, &form)? {
             Some(told) => Some(told),
-            None => from_certificate(live, key)?,
+            None => from_certificate(live, key, pinned)?,
         },
     };
     let public = match (told, pinned) {
@@ -143,15 +143,24 @@ fn from_private_key<S: Session>(
     }
 }
 
-fn from_certificate<S: Session>(live: &Live<'_, S>, key: &Found) -> Result<Option<PublicKey>, Failure> {
+/// Of several certificates with the CKA_ID that of the pinned key, else the first: the probe shows whether it is right.
+fn from_certificate<S: Session>(
+    live: &Live<'_, S>,
+    key: &Found,
+    pinned: Option<&PublicKey>,
+) -> Result<Option<PublicKey>, Failure> {
+    let mut first = None;
     for object in with_id(live, ObjectClass::CkoCertificate, &key.id)? {
         if let [Some(Attribute::CkaValue(der))] = attributes(live, object, [AttributeType::CkaValue])?
             && let Some(public) = of_certificate(&der)
         {
-            return Ok(Some(public));
+            if pinned == Some(&public) {
+                return Ok(Some(public));
+            }
+            first = first.or(Some(public));
         }
     }
-    Ok(None)
+    Ok(first)
 }
 
 /// The key that a certificate is of, if it is one of the three algorithms.

@@ -20,7 +20,7 @@ fn refusal<T: Cryptoki>(keystore: &mut Pkcs11Keystore<T>, label: &str) -> Signer
     match keystore.get_key(label) {
         Err(error) => {
             let text = format!("{error} {error:?}");
-            assert!(!text.contains("4711") && !text.contains("0815"), "a PIN: {text}");
+            assert!(!text.contains("-4711") && !text.contains("-0815"), "a PIN: {text}");
             error
         }
         Ok(key) => panic!("{label} is a key: {key:?}"),
@@ -211,6 +211,30 @@ fn a_public_key_that_is_not_the_private_keys_is_found_by_the_probe_and_by_the_pi
         let error = refusal(&mut desk.keystore(pinned(&third)), "02").to_string();
         assert!(error.starts_with("backend: key CKA_ID 02: it is not the pinned one"), "{error}");
 
+        // So it is with certificates, where there is no public-key object.
+        for _ in 0..2 {
+            desk.tool("--delete-object --type pubkey --id 02");
+        }
+        desk.openssl("req -x509 -key foreign.pem -subj /CN=foreign -days 2 -out foreign.crt");
+        desk.openssl("x509 -in foreign.crt -outform DER -out foreign.crt.der");
+        desk.openssl("req -new -key foreign.pem -subj /CN=own -out own.csr");
+        desk.openssl(
+            "x509 -req -in own.csr -force_pubkey own.pem -CA foreign.crt -CAkey foreign.pem -days 2 -outform DER -out own.crt.der",
+        );
+        for certificate in ["foreign", "own"] {
+            desk.tool(&format!("--write-object {certificate}.crt.der --type cert --id 02 --label {certificate}"));
+        }
+        let foreign = desk.openssl("pkey -in foreign.pem -pubout");
+        let foreign = PublicKey::from_text(&String::from_utf8(foreign).unwrap()).unwrap();
+        // SoftHSM finds them in another order each time.
+        for _ in 0..4 {
+            assert!(desk.keystore(pinned(&public)).get_key("02").is_ok());
+            let error = refusal(&mut desk.keystore(pinned(&foreign)), "02").to_string();
+            assert!(error.contains("CKA_ID 02: the public key does not match its private key"), "{error}");
+        }
+        let error = refusal(&mut desk.keystore(pinned(&third)), "02").to_string();
+        assert!(error.starts_with("backend: key CKA_ID 02: it is not the pinned one"), "{error}");
+
         // A private RSA key has its modulus itself.
         desk.tool("--delete-object --type pubkey --id 03");
         assert!(desk.keystore(by_id(3)).get_key("03").is_ok());
@@ -389,9 +413,9 @@ fn configured_by_its_environment_with_the_pin_in_a_file() {
             _ => None,
         };
         let config = Config::from_env(variable).unwrap();
-        assert!(!format!("{config:?}").contains("4711"));
+        assert!(!format!("{config:?}").contains("-4711"));
         let key = desk.keystore(config).get_key("9a").unwrap();
-        assert!(!format!("{key:?}").contains("4711"));
+        assert!(!format!("{key:?}").contains("-4711"));
         assert_eq!(key.algorithm(), Algorithm::Ed25519);
     });
 }
