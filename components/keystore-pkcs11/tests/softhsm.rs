@@ -8,7 +8,7 @@ use secure_log::contract::signer::signer_suite;
 use secure_log::record::Certified;
 use secure_log::signer::{Algorithm, Keystore as _, PublicKey, Signer as _, SignerError, sign_checked};
 use secure_log_keystore_pkcs11::{Config, KeySelector, Pin, PivSlot, Pkcs11Keystore, TokenSelector};
-use secure_log_pkcs11::{Cryptoki, Rv, TokenFlags};
+use secure_log_pkcs11::{Cryptoki, Rv, SlotId, TokenFlags};
 
 fn three_keys(desk: &Desk) {
     desk.keygen("EC:edwards25519", "ed", "01");
@@ -99,13 +99,26 @@ fn what_is_wrong_with_key_or_token_is_named() {
         drop(silent);
         assert_eq!(desk.keystore(by_id(0x0a)).get_key("0a").unwrap().algorithm(), Algorithm::EcdsaP256);
 
-        let free = {
+        let (free, used) = {
             let mut token = secure_log_token_native::NativeToken::load(&module()).unwrap();
             token.initialize().unwrap();
             let initialised =
                 |slot: &u64| token.get_token_info(*slot).unwrap().flags.contains(TokenFlags::CKF_TOKEN_INITIALIZED);
-            token.get_slot_list(true).unwrap().into_iter().find(|slot| !initialised(slot)).unwrap()
+            let slots = token.get_slot_list(true).unwrap();
+            let audit = |slot: &&SlotId| token.get_token_info(**slot).unwrap().label == TOKEN;
+            (*slots.iter().find(|slot| !initialised(slot)).unwrap(), *slots.iter().find(audit).unwrap())
         };
+        for (token, served) in [(TokenSelector::Slot(used), true), (TokenSelector::Label(TOKEN.into()), false)] {
+            let (mut beside, watch) = desk.watched(Config { token, ..by_id(0x0a) });
+            watch.broken.set(Some(free));
+            match served {
+                true => assert!(beside.get_key("0a").is_ok()),
+                false => {
+                    let error = refusal(&mut beside, "0a").to_string();
+                    assert_eq!(error, "backend: C_GetTokenInfo: CKR_DEVICE_ERROR");
+                }
+            }
+        }
         for (token, expected) in [
             (TokenSelector::Label("absent".into()), "no token is labelled \"absent\"; there are \""),
             (TokenSelector::Label("same".into()), "more than one token is labelled \"same\": choose by slot"),

@@ -130,6 +130,8 @@ pub struct Watch {
     pub no_signing: Cell<bool>,
     /// No token can be read.
     pub unreadable: Cell<bool>,
+    /// The token in this slot is broken.
+    pub broken: Cell<Option<SlotId>>,
     /// The token does not hash for RSASSA-PSS.
     pub no_hash: Cell<bool>,
     pub refused_mechanisms: Cell<u32>,
@@ -171,6 +173,9 @@ impl Cryptoki for Watched {
     fn get_token_info(&self, slot: SlotId) -> Result<TokenInfo, Rv> {
         if self.watch.unreadable.get() {
             return Err(Rv::CkrTokenNotRecognized);
+        }
+        if self.watch.broken.get() == Some(slot) {
+            return Err(Rv::CkrDeviceError);
         }
         let mut info = self.token.get_token_info(slot)?;
         info.flags |= *self.watch.flags.borrow();
