@@ -57,6 +57,7 @@ step "keys in a token, through the command line" ./scripts/pkcs11.sh
 step "our witness before a public client" ./scripts/witness.sh
 step "the session of the documentation" ./scripts/session.sh
 step "lints and tests of verify" linted in_verify test --release --quiet
+step "a token of one's own, through the host" ./scripts/own-token.sh
 step "every stack under wasmtime" ./scripts/verify.sh --all
 
 echo "$passed passed, ${#failed[@]} failed${failed:+: $(printf '%s; ' "${failed[@]}")}"

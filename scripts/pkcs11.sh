@@ -42,11 +42,13 @@ token() {
         --env SECURE_LOG_TOKEN_SO_PIN_FILE=/pins/officer "$work/token-softhsm" "$@" || fail "token $*: $(cat "$work/err")"
 }
 # secure_log ARGUMENTS..: the command line, with key $key, on stream $stream, below $places.
+# pin_file: the PIN file, /pins/user if unset, no variable at all if empty.
 secure_log() {
+    local pin_file=${pin_file-/pins/user}
     ran "${under[@]}" "$wasmtime" run --allow-precompiled --dir "$places/data::/data" --dir "$places/tokens::/tokens" \
         --dir "$places/pins::/pins" --dir "$places/heads::/heads" --dir "$places/io::/io" --env SECURE_LOG_STORE_DIR=/data \
         --env SECURE_LOG_NAME=log.example.org --env SECURE_LOG_HEAD_FILE=/heads/head --env SECURE_LOG_TOKEN_DIR=/tokens \
-        --env "SECURE_LOG_PKCS11_PIN_FILE=${pin_file-/pins/user}" "${variables[@]}" "$work/cli-sqlite-pkcs11" \
+        ${pin_file:+--env "SECURE_LOG_PKCS11_PIN_FILE=$pin_file"} "${variables[@]}" "$work/cli-sqlite-pkcs11" \
         --store /data/log.db --stream "$stream" --key "$key" "$@"
 }
 # native ARGUMENTS..: pkcs11-tool over the same token.
@@ -262,6 +264,9 @@ stream=app key=next pin_file='' refused 3 'a PIN is needed' rotate-key --to othe
 pin_file=/pins/empty none_signs 3 'the PIN is empty'
 pin_file=/pins/two-lines none_signs 3 'more than one line'
 pin_file=/pins/absent none_signs 3 'PIN file /pins/absent'
+mkfifo "$places/pins/pipe"
+pin_file=/pins/pipe none_signs 3 'PIN file /pins/pipe: not a regular file'
+rm "$places/pins/pipe"
 variables=(--env "SECURE_LOG_PKCS11_PIN=$pin")
 none_signs 3 'SECURE_LOG_PKCS11_PIN_FILE and SECURE_LOG_PKCS11_PIN exclude one another'
 pin_file='' expect 0 '"signature":' record sign --transaction-hash 5f3a91 /io/payload.json
@@ -278,6 +283,8 @@ variables=(--env SECURE_LOG_PKCS11_KEY_LABEL=log --env SECURE_LOG_PKCS11_KEY_ID=
 none_signs 3 'SECURE_LOG_PKCS11_KEY_LABEL and SECURE_LOG_PKCS11_KEY_ID exclude one another'
 variables=(--env "SECURE_LOG_PKCS11_PUBLIC_KEY_PEM=$(cat io/next.pem)")
 none_signs 3 'it is not the pinned one'
+variables=(--env SECURE_LOG_PKCS11_PUBLIC_KEY_PEM=)
+none_signs 3 'SECURE_LOG_PKCS11_PUBLIC_KEY_PEM: is set and empty'
 variables=()
 key=absent none_signs 2 'has no private key with CKA_LABEL "absent"'
 stream=app key=next refused 2 'has no private key with CKA_LABEL "absent"' rotate-key --to absent --attest

@@ -74,7 +74,8 @@ struct RunArgs {
     #[arg(long, value_name = "NAME", value_parser = algorithm)]
     alg: Option<Algorithm>,
     /// A native PKCS #11 module with your own token, for a stack that takes its keys from the host. The token is chosen by
-    /// the SECURE_LOG_PKCS11_ variables; it must hold keys labelled verify-ALG and other-ALG. Without: a SoftHSM made here
+    /// the SECURE_LOG_PKCS11_ variables, none of which may choose a key; it must hold keys labelled verify-ALG and
+    /// other-ALG. Without: a SoftHSM made here
     #[arg(long, value_name = "FILE", conflicts_with = "all")]
     pkcs11_module: Option<PathBuf>,
     /// With --all: every mutant of the tamper matrix, and the memory check over a million entries
@@ -195,7 +196,8 @@ fn run(cli: Cli) -> Result<bool> {
             report::watch();
             let start = Instant::now();
             let mut report = Report::new(output.json);
-            plan::Plan::new(&dist(output.dist.as_deref(), None)?, None, None, slow)?.matrix(&mut report, &store)?;
+            let dist = dist(output.dist.as_deref(), None)?;
+            plan::Plan::new(&dist, None, None, slow, None)?.matrix(&mut report, &store)?;
             report.finish(start.elapsed());
             Ok(report.all_passed())
         }
@@ -205,8 +207,7 @@ fn run(cli: Cli) -> Result<bool> {
             let RunArgs { stack, config, all, events, alg, pkcs11_module, slow, output } = cli.run;
             let dist = dist(output.dist.as_deref(), stack.as_deref())?;
             let mut report = Report::new(output.json);
-            let plan = plan::Plan::new(&dist, events, alg.or_else(algorithm_of_env), slow)?;
-            let plan = plan.with_module(pkcs11_module);
+            let plan = plan::Plan::new(&dist, events, alg.or_else(algorithm_of_env), slow, pkcs11_module)?;
             match (stack, config) {
                 (Some(stack), Some(config)) => plan.one(&mut report, &stack, &config)?,
                 _ => {

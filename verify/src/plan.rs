@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use secure_log::signer::Algorithm;
 use tempfile::TempDir;
 use wasmtime::Engine;
@@ -32,19 +32,23 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// A plan over the artifacts in `dist`; its temporary directory goes with it.
+    /// A plan over the artifacts in `dist`; its temporary directory goes with it. With somebody's own token, behind
+    /// `module`, the environment stays as it is; without, a native SoftHSM finds the token that is made here.
     ///
     /// # Errors
     /// No engine, no temporary directory.
-    pub fn new(dist: &Path, events: Option<PathBuf>, algorithm: Option<Algorithm>, slow: bool) -> Result<Plan> {
+    pub fn new(
+        dist: &Path,
+        events: Option<PathBuf>,
+        algorithm: Option<Algorithm>,
+        slow: bool,
+        module: Option<PathBuf>,
+    ) -> Result<Plan> {
         let temp = tempfile::Builder::new().prefix("secure-log-verify-").tempdir().context("a temporary directory")?;
-        softhsm::configure(&temp.path().join("token"))?;
-        Ok(Plan { engine: engine()?, dist: dist.to_owned(), events, algorithm, slow, module: None, temp })
-    }
-
-    /// The same plan with somebody's own token, behind this module.
-    pub fn with_module(self, module: Option<PathBuf>) -> Plan {
-        Plan { module, ..self }
+        if module.is_none() {
+            softhsm::configure(&temp.path().join("token"))?;
+        }
+        Ok(Plan { engine: engine()?, dist: dist.to_owned(), events, algorithm, slow, module, temp })
     }
 
     fn algorithms(&self) -> Vec<Algorithm> {
@@ -179,7 +183,8 @@ impl Plan {
 
     /// The token of a stack that wants one: the caller's own, or one that is made here and goes with the plan.
     fn token(&self, stack: &mut Stack, name: &str) -> Result<Option<Token>> {
-        if let Some(module) = self.module.as_ref().filter(|_| stack.asks_for_token()) {
+        if let Some(module) = &self.module {
+            ensure!(stack.asks_for_token(), "--pkcs11-module: {name} takes no token of its host");
             *stack = stack.clone().with_module(module);
             return Token::of_environment().map(Some);
         }

@@ -18,6 +18,13 @@ const SO_PIN: &str = "canary-8412-officer";
 const LABEL: &str = "verify";
 const TOKENS: &str = "/tokens";
 const PINS: &str = "/pins";
+/// Variables with which a keystore has one key.
+const OF_ONE_KEY: [&str; 4] = [
+    "SECURE_LOG_PKCS11_KEY_LABEL",
+    "SECURE_LOG_PKCS11_KEY_ID",
+    "SECURE_LOG_PKCS11_PIV_SLOT",
+    "SECURE_LOG_PKCS11_PUBLIC_KEY_PEM",
+];
 
 /// Where the keys of a log are: what its guests are given and told.
 #[derive(Clone, Debug)]
@@ -80,11 +87,15 @@ impl Token {
     /// Somebody's own token, as the `SECURE_LOG_PKCS11_` variables of this process say.
     ///
     /// # Errors
-    /// The PIN file has no directory; a variable is not UTF-8.
+    /// A variable is not UTF-8, or chooses one key where two are used; the PIN file has no directory.
     pub fn of_environment() -> Result<Token> {
         let mut token = Token { preopens: Vec::new(), env: Vec::new() };
         let named = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
         for (name, value) in named.filter(|(name, _)| name.starts_with("SECURE_LOG_PKCS11_")) {
+            ensure!(
+                !OF_ONE_KEY.contains(&name.as_str()),
+                "{name} is set, which means one key: two are used here, by their CKA_LABEL"
+            );
             let value = value.into_string().map_err(|_| anyhow!("{name} is not UTF-8"))?;
             if name == "SECURE_LOG_PKCS11_PIN_FILE" {
                 let path = Path::new(&value).canonicalize().with_context(|| format!("{name} is {value:?}"))?;

@@ -104,20 +104,24 @@ impl fmt::Display for KeySelector {
 }
 
 impl Config {
-    /// Reads the variables of the table in `lib`; an empty one counts as absent.
+    /// Reads the variables of the table in `lib`.
     ///
     /// # Errors
-    /// `Backend` naming the variables: two where one may be, a value that is none. Never shows a PIN.
+    /// `Backend` naming the variables: two where one may be, a value that is none, the empty one among them. Never shows
+    /// a PIN.
     pub fn from_env(read: impl Fn(&str) -> Option<OsString>) -> Result<Config, SignerError> {
-        let read = |name: &str| read(name).filter(|value| !value.is_empty());
-        let text = |name: &str| match read(name).map(OsString::into_string).transpose() {
+        let bad = |name: &str, why: &str| SignerError::Backend(format!("{name}: {why}"));
+        let read = |name: &str| match read(name) {
+            Some(value) if value.is_empty() => Err(bad(name, "is set and empty: give it a value, or unset it")),
+            value => Ok(value),
+        };
+        let text = |name: &str| match read(name)?.map(OsString::into_string).transpose() {
             Ok(value) => Ok(value),
             Err(_) => Err(SignerError::Backend(format!("{name} is not UTF-8"))),
         };
-        let bad = |name: &str, why: &str| SignerError::Backend(format!("{name}: {why}"));
         // Asked for once and taken over, so that there is no copy that nobody wipes.
-        let bytes = read(PIN).map(|pin| Zeroizing::new(pin.into_encoded_bytes()));
-        let file = read(PIN_FILE);
+        let bytes = read(PIN)?.map(|pin| Zeroizing::new(pin.into_encoded_bytes()));
+        let file = read(PIN_FILE)?;
         let (label, id, slot) = (text(KEY_LABEL)?, text(KEY_ID)?, text(PIV_SLOT)?);
         let (token_label, token_slot) = (text(TOKEN_LABEL)?, text(SLOT)?);
         exclusive([(KEY_LABEL, label.is_some()), (KEY_ID, id.is_some()), (PIV_SLOT, slot.is_some())])?;
@@ -221,7 +225,7 @@ mod tests {
         assert!(good.key.is_none() && good.token == TokenSelector::Only && matches!(good.pin, Pin::TokenAsks));
         assert_eq!(config(&[(KEY_LABEL, "a b")]).unwrap().key, Some(KeySelector::Label("a b".into())));
         assert_eq!(config(&[(KEY_ID, "0A1b")]).unwrap().key, Some(KeySelector::Id(vec![0x0a, 0x1b])));
-        let piv = config(&[(PIV_SLOT, "9C"), (KEY_ID, "")]).unwrap();
+        let piv = config(&[(PIV_SLOT, "9C")]).unwrap();
         assert_eq!(piv.key.as_ref().unwrap().attribute(), Attribute::CkaId(vec![2]));
         assert_eq!(config(&[(SLOT, "7")]).unwrap().token, TokenSelector::Slot(7));
         for pair in
@@ -241,6 +245,16 @@ mod tests {
         ] {
             assert!(refused(&[(name, value)]).contains(name), "{name}={value}");
         }
+    }
+
+    /// `"$(cat missing.pem)"` must not switch off what it was to switch on.
+    #[test]
+    fn a_variable_that_is_set_and_empty_is_refused_by_its_name() {
+        for name in [KEY_LABEL, KEY_ID, PIV_SLOT, TOKEN_LABEL, SLOT, PIN_FILE, PIN, PUBLIC_KEY_PEM, FINAL_TRY] {
+            let why = refused(&[(name, "")]);
+            assert_eq!(why, format!("{name}: is set and empty: give it a value, or unset it"));
+        }
+        assert!(refused(&[(KEY_LABEL, "audit"), (KEY_ID, "")]).starts_with(KEY_ID));
     }
 
     #[test]

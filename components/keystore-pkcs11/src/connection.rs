@@ -187,7 +187,11 @@ impl<T: Cryptoki> Connection<T> {
 
     /// The slot of the configured token.
     fn find(&self, wanted: &TokenSelector) -> Result<(SlotId, TokenInfo), Failure> {
-        let present = self.token.get_slot_list(true).map_err(at("C_GetSlotList"))?;
+        let mut present = self.token.get_slot_list(true).map_err(at("C_GetSlotList"))?;
+        if let TokenSelector::Slot(wanted) = wanted {
+            // A broken token in another reader is nobody's concern.
+            present.retain(|slot| slot == wanted);
+        }
         let mut tokens = Vec::new();
         let mut unreadable = Vec::new();
         for slot in present {
@@ -199,7 +203,7 @@ impl<T: Cryptoki> Connection<T> {
                         Ok(info) => quote(&info.slot_description),
                         Err(rv) => rv.to_string(),
                     };
-                    unreadable.push((slot, format!("the token in slot {slot}, {name}, can not be read: {rv}")));
+                    unreadable.push(format!("the token in slot {slot}, {name}, can not be read: {rv}"));
                 }
                 // It went in between.
                 Err(Rv::CkrTokenNotPresent | Rv::CkrDeviceRemoved) => {}
@@ -210,8 +214,8 @@ impl<T: Cryptoki> Connection<T> {
             && !tokens.iter().any(|(slot, _)| slot == wanted)
         {
             let all = self.token.get_slot_list(false).map_err(at("C_GetSlotList"))?;
-            let why = match unreadable.into_iter().find(|(slot, _)| slot == wanted) {
-                Some((_, why)) => why,
+            let why = match unreadable.pop() {
+                Some(why) => why,
                 None if all.contains(wanted) => format!("slot {wanted} holds no token"),
                 None => format!("there is no slot {wanted}; there are {all:?}"),
             };
@@ -233,7 +237,7 @@ impl<T: Cryptoki> Connection<T> {
             [] => "no initialised token is there".to_owned(),
             names => format!("there are {}", names.join(", ")),
         };
-        let there = unreadable.into_iter().fold(there, |there, (_, why)| format!("{there}; {why}"));
+        let there = unreadable.into_iter().fold(there, |there, why| format!("{there}; {why}"));
         let why = match (found.next(), found.next(), wanted) {
             (Some(token), None, _) => return Ok(token),
             (Some(_), Some(_), TokenSelector::Label(label)) => {

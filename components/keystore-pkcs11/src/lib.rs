@@ -10,12 +10,13 @@
 //! | `SECURE_LOG_PKCS11_PIV_SLOT` | the key in this slot of a YubiKey: `9a`, `9c`, `9d`, `9e`, `82` to `95`, `f9` |
 //! | `SECURE_LOG_PKCS11_TOKEN_LABEL` | the token with this label |
 //! | `SECURE_LOG_PKCS11_SLOT` | the token in this slot, by its number, in decimal |
-//! | `SECURE_LOG_PKCS11_PIN_FILE` | file with the PIN of the user, in one line |
+//! | `SECURE_LOG_PKCS11_PIN_FILE` | regular file (no pipe, no device) with the PIN of the user, in one line |
 //! | `SECURE_LOG_PKCS11_PIN` | the PIN itself. An environment is less private than a file |
 //! | `SECURE_LOG_PKCS11_PUBLIC_KEY_PEM` | public key (PEM, SPKI) that the key must have |
 //! | `SECURE_LOG_PKCS11_FINAL_TRY` | `1`: the PIN is tried even if the token says that a wrong one locks it |
 //!
-//! At most one variable selects the key, at most one the token, at most one brings the PIN. An empty one counts as absent.
+//! At most one variable selects the key, at most one the token, at most one brings the PIN. One that is set and empty is
+//! an error that names it.
 //!
 //! - **Key.** With a selector there is one key. Its identities are the selector's value (hexadecimal in either case) and
 //!   [`IDENTITY`] (`pkcs11`); any other names no key. Without one the identity that is asked for is the CKA_LABEL.

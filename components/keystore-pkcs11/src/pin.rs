@@ -15,7 +15,7 @@ use crate::config::PIN;
 pub enum Pin {
     /// The token asks by itself, or needs no login.
     TokenAsks,
-    /// The line in this file, read when a login is due.
+    /// The line in this regular file, read when a login is due.
     File(PathBuf),
     /// These bytes, wiped when the keystore goes.
     Bytes(Zeroizing<Vec<u8>>),

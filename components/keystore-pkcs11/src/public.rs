@@ -63,14 +63,11 @@ pub(crate) fn read<S: Session>(live: &Live<'_, S>, key: &Found, form: Form) -> R
         Some(told) => Some(told),
         None => match from_private_key(live, key.object, &form)? {
             Some(told) => Some(told),
-            None => from_certificate(live, key)?,
+            None => from_certificate(live, key, pinned)?,
         },
     };
     let public = match (told, pinned) {
-        (Some(told), Some(pinned)) if told != *pinned => {
-            let why = format!("it is not the pinned one: {told:?} in the token, {pinned:?} pinned");
-            return Err(SignerError::Backend(why).into());
-        }
+        (Some(told), Some(pinned)) if told != *pinned => return Err(not_pinned(&[told], pinned)),
         (Some(told), _) => told,
         (None, Some(pinned)) => pinned.clone(),
         (None, None) => {
@@ -95,6 +92,10 @@ fn refuse(error: impl std::fmt::Display) -> Failure {
     SignerError::UnsupportedAlgorithm(error.to_string()).into()
 }
 
+fn not_pinned(told: &[PublicKey], pinned: &PublicKey) -> Failure {
+    SignerError::Backend(format!("it is not the pinned one: {told:?} in the token, {pinned:?} pinned")).into()
+}
+
 /// Where several objects have the CKA_ID and differ, the pinned one is meant; the probe shows whether it is right.
 fn from_public_key<S: Session>(
     live: &Live<'_, S>,
@@ -117,7 +118,8 @@ fn from_public_key<S: Session>(
         ([], _) => Ok(None),
         (all, Some(pinned)) if all.contains(pinned) => Ok(Some(pinned.clone())),
         ([one], _) => Ok(Some(one.clone())),
-        (all, _) => {
+        (all, Some(pinned)) => Err(not_pinned(all, pinned)),
+        (all, None) => {
             let why = format!(
                 "{} public-key objects have its CKA_ID, and their keys differ: {PUBLIC_KEY_PEM} says which is its own",
                 all.len()
@@ -141,15 +143,24 @@ fn from_private_key<S: Session>(
     }
 }
 
-fn from_certificate<S: Session>(live: &Live<'_, S>, key: &Found) -> Result<Option<PublicKey>, Failure> {
+/// Of several certificates with the CKA_ID that of the pinned key, else the first: the probe shows whether it is right.
+fn from_certificate<S: Session>(
+    live: &Live<'_, S>,
+    key: &Found,
+    pinned: Option<&PublicKey>,
+) -> Result<Option<PublicKey>, Failure> {
+    let mut first = None;
     for object in with_id(live, ObjectClass::CkoCertificate, &key.id)? {
         if let [Some(Attribute::CkaValue(der))] = attributes(live, object, [AttributeType::CkaValue])?
             && let Some(public) = of_certificate(&der)
         {
-            return Ok(Some(public));
+            if pinned == Some(&public) {
+                return Ok(Some(public));
+            }
+            first = first.or(Some(public));
         }
     }
-    Ok(None)
+    Ok(first)
 }
 
 /// The key that a certificate is of, if it is one of the three algorithms.

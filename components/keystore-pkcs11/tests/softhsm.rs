@@ -8,7 +8,7 @@ use secure_log::contract::signer::signer_suite;
 use secure_log::record::Certified;
 use secure_log::signer::{Algorithm, Keystore as _, PublicKey, Signer as _, SignerError, sign_checked};
 use secure_log_keystore_pkcs11::{Config, KeySelector, Pin, PivSlot, Pkcs11Keystore, TokenSelector};
-use secure_log_pkcs11::{Cryptoki, Rv, TokenFlags};
+use secure_log_pkcs11::{Cryptoki, Rv, SlotId, TokenFlags};
 
 fn three_keys(desk: &Desk) {
     desk.keygen("EC:edwards25519", "ed", "01");
@@ -20,7 +20,7 @@ fn refusal<T: Cryptoki>(keystore: &mut Pkcs11Keystore<T>, label: &str) -> Signer
     match keystore.get_key(label) {
         Err(error) => {
             let text = format!("{error} {error:?}");
-            assert!(!text.contains("4711") && !text.contains("0815"), "a PIN: {text}");
+            assert!(!text.contains("-4711") && !text.contains("-0815"), "a PIN: {text}");
             error
         }
         Ok(key) => panic!("{label} is a key: {key:?}"),
@@ -99,13 +99,26 @@ fn what_is_wrong_with_key_or_token_is_named() {
         drop(silent);
         assert_eq!(desk.keystore(by_id(0x0a)).get_key("0a").unwrap().algorithm(), Algorithm::EcdsaP256);
 
-        let free = {
+        let (free, used) = {
             let mut token = secure_log_token_native::NativeToken::load(&module()).unwrap();
             token.initialize().unwrap();
             let initialised =
                 |slot: &u64| token.get_token_info(*slot).unwrap().flags.contains(TokenFlags::CKF_TOKEN_INITIALIZED);
-            token.get_slot_list(true).unwrap().into_iter().find(|slot| !initialised(slot)).unwrap()
+            let slots = token.get_slot_list(true).unwrap();
+            let audit = |slot: &&SlotId| token.get_token_info(**slot).unwrap().label == TOKEN;
+            (*slots.iter().find(|slot| !initialised(slot)).unwrap(), *slots.iter().find(audit).unwrap())
         };
+        for (token, served) in [(TokenSelector::Slot(used), true), (TokenSelector::Label(TOKEN.into()), false)] {
+            let (mut beside, watch) = desk.watched(Config { token, ..by_id(0x0a) });
+            watch.broken.set(Some(free));
+            match served {
+                true => assert!(beside.get_key("0a").is_ok()),
+                false => {
+                    let error = refusal(&mut beside, "0a").to_string();
+                    assert_eq!(error, "backend: C_GetTokenInfo: CKR_DEVICE_ERROR");
+                }
+            }
+        }
         for (token, expected) in [
             (TokenSelector::Label("absent".into()), "no token is labelled \"absent\"; there are \""),
             (TokenSelector::Label("same".into()), "more than one token is labelled \"same\": choose by slot"),
@@ -197,6 +210,43 @@ fn a_public_key_that_is_not_the_private_keys_is_found_by_the_probe_and_by_the_pi
         desk.tool("--write-object foreign.der --type pubkey --id 02 --label foreign");
         let error = refusal(&mut desk.keystore(by_id(2)), "02").to_string();
         assert!(error.contains("CKA_ID 02: the public key does not match its private key"), "{error}");
+
+        // With two of its CKA_ID the pinned one is meant, and one that neither is, is neither.
+        std::fs::write(desk.path("own.pem"), public.spki_pem().unwrap()).unwrap();
+        desk.openssl("pkey -pubin -in own.pem -outform DER -out own.der");
+        desk.tool("--write-object own.der --type pubkey --id 02 --label own");
+        let error = refusal(&mut desk.keystore(by_id(2)), "02").to_string();
+        assert!(error.contains("CKA_ID 02: 2 public-key objects have its CKA_ID"), "{error}");
+        assert!(desk.keystore(pinned(&public)).get_key("02").is_ok());
+        desk.openssl("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out third.pem");
+        let third =
+            PublicKey::from_text(&String::from_utf8(desk.openssl("pkey -in third.pem -pubout")).unwrap()).unwrap();
+        let error = refusal(&mut desk.keystore(pinned(&third)), "02").to_string();
+        assert!(error.starts_with("backend: key CKA_ID 02: it is not the pinned one"), "{error}");
+
+        // So it is with certificates, where there is no public-key object.
+        for _ in 0..2 {
+            desk.tool("--delete-object --type pubkey --id 02");
+        }
+        desk.openssl("req -x509 -key foreign.pem -subj /CN=foreign -days 2 -out foreign.crt");
+        desk.openssl("x509 -in foreign.crt -outform DER -out foreign.crt.der");
+        desk.openssl("req -new -key foreign.pem -subj /CN=own -out own.csr");
+        desk.openssl(
+            "x509 -req -in own.csr -force_pubkey own.pem -CA foreign.crt -CAkey foreign.pem -days 2 -outform DER -out own.crt.der",
+        );
+        for certificate in ["foreign", "own"] {
+            desk.tool(&format!("--write-object {certificate}.crt.der --type cert --id 02 --label {certificate}"));
+        }
+        let foreign = desk.openssl("pkey -in foreign.pem -pubout");
+        let foreign = PublicKey::from_text(&String::from_utf8(foreign).unwrap()).unwrap();
+        // SoftHSM finds them in another order each time.
+        for _ in 0..4 {
+            assert!(desk.keystore(pinned(&public)).get_key("02").is_ok());
+            let error = refusal(&mut desk.keystore(pinned(&foreign)), "02").to_string();
+            assert!(error.contains("CKA_ID 02: the public key does not match its private key"), "{error}");
+        }
+        let error = refusal(&mut desk.keystore(pinned(&third)), "02").to_string();
+        assert!(error.starts_with("backend: key CKA_ID 02: it is not the pinned one"), "{error}");
 
         // A private RSA key has its modulus itself.
         desk.tool("--delete-object --type pubkey --id 03");
@@ -376,9 +426,9 @@ fn configured_by_its_environment_with_the_pin_in_a_file() {
             _ => None,
         };
         let config = Config::from_env(variable).unwrap();
-        assert!(!format!("{config:?}").contains("4711"));
+        assert!(!format!("{config:?}").contains("-4711"));
         let key = desk.keystore(config).get_key("9a").unwrap();
-        assert!(!format!("{key:?}").contains("4711"));
+        assert!(!format!("{key:?}").contains("-4711"));
         assert_eq!(key.algorithm(), Algorithm::Ed25519);
     });
 }

@@ -25,6 +25,8 @@ pub type Pin = Zeroizing<Vec<u8>>;
 pub enum PinError {
     /// The file could not be read; as the system says it.
     Unreadable(String),
+    /// A folder, a pipe, a device, a socket.
+    NoFile,
     /// Nothing, or line ends only.
     Empty,
     /// More than [`MAX_PIN`] bytes.
@@ -39,6 +41,7 @@ impl fmt::Display for PinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             PinError::Unreadable(why) => f.write_str(why),
+            PinError::NoFile => f.write_str("not a regular file"),
             PinError::Empty => f.write_str("the PIN is empty"),
             PinError::TooLong => write!(f, "a PIN of more than {MAX_PIN} bytes"),
             PinError::Lines => f.write_str("more than one line: a PIN is one line, and nothing stands beside it"),
@@ -49,12 +52,17 @@ impl fmt::Display for PinError {
 
 impl std::error::Error for PinError {}
 
-/// The PIN in a file. One allocation holds it, so that none stays behind in freed memory.
+/// The PIN in a regular file, by its name or that of a link to it. One allocation holds it, so that none stays behind in
+/// freed memory.
 ///
 /// # Errors
 /// The file can not be read, or holds none.
 pub fn from_file(path: &Path) -> Result<Pin, PinError> {
     let failed = |error: std::io::Error| PinError::Unreadable(error.to_string());
+    // Before it is opened: opening a pipe waits for its writer.
+    if !std::fs::metadata(path).map_err(failed)?.is_file() {
+        return Err(PinError::NoFile);
+    }
     let mut file = File::open(path).map_err(failed)?;
     let mut content = Zeroizing::new(vec![0; MAX_FILE + 1]);
     let mut length = 0;
@@ -150,5 +158,22 @@ mod tests {
         std::fs::write(&path, format!("4711{}4712", "\n".repeat(MAX_FILE))).unwrap();
         assert_eq!(from_file(&path), Err(PinError::TooLong));
         assert!(matches!(from_file(&folder.path().join("none")), Err(PinError::Unreadable(_))));
+    }
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_regular_file_is_refused_and_a_pipe_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(from_file(folder.path()), Err(PinError::NoFile));
+        assert_eq!(from_file(Path::new("/dev/zero")), Err(PinError::NoFile));
+        let pipe = folder.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let (told, answer) = std::sync::mpsc::channel();
+        std::thread::spawn(move || told.send(from_file(&pipe)));
+        assert_eq!(answer.recv_timeout(std::time::Duration::from_secs(20)), Ok(Err(PinError::NoFile)));
+
+        let (file, link) = (folder.path().join("pin"), folder.path().join("link"));
+        std::fs::write(&file, "4711\n").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        assert_eq!(from_file(&link).unwrap().as_slice(), b"4711");
     }
 }
