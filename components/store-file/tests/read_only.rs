@@ -112,9 +112,8 @@ fn damage_is_corrupt_and_stays_what_it_is() {
     }
 }
 
-/// The intent is durable, the line of the row is overwritten up to any byte, and nobody may finish it.
-#[test]
-fn an_erasure_cut_short_is_seen_as_finished_and_left_unfinished() {
+/// A log of five rows, the second of them erased: the file before and after.
+fn erased() -> (Place, Vec<u8>, Vec<u8>) {
     let place = Place::new();
     let mut store = place.open();
     put(&mut store, &run(0, 5));
@@ -122,6 +121,13 @@ fn an_erasure_cut_short_is_seen_as_finished_and_left_unfinished() {
     store.erase(RowKind::Entry, &stream("app"), 1).unwrap();
     drop(store);
     let after = place.read();
+    (place, before, after)
+}
+
+/// The intent is durable, the line of the row is overwritten up to any byte, and nobody may finish it.
+#[test]
+fn an_erasure_cut_short_is_seen_as_finished_and_left_unfinished() {
+    let (place, before, after) = erased();
     let mut erased = run(0, 5);
     erased[1] = Row { payload: None, ..row(1) };
     for done in (0..=before.len()).step_by(5) {
@@ -147,13 +153,7 @@ fn an_erasure_cut_short_is_seen_as_finished_and_left_unfinished() {
 /// The same, met by who was there before: its writer dies between two of its calls.
 #[test]
 fn an_erasure_cut_short_beside_an_open_instance_is_no_damage() {
-    let place = Place::new();
-    let mut store = place.open();
-    put(&mut store, &run(0, 5));
-    let before = place.read();
-    store.erase(RowKind::Entry, &stream("app"), 1).unwrap();
-    drop(store);
-    let after = place.read();
+    let (place, before, after) = erased();
     for done in (0..=before.len()).step_by(13) {
         place.write(&before);
         let (mut reader, mut writer) = (opened(&place), place.open());

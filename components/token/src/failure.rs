@@ -103,7 +103,7 @@ fn explanation(rv: Rv) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::panic)]
+    #![allow(clippy::panic, clippy::unwrap_used)]
     use super::*;
 
     #[test]
@@ -144,7 +144,7 @@ mod tests {
             (Imported::CkrUserAnotherAlreadyLoggedIn, "CKR_USER_ANOTHER_ALREADY_LOGGED_IN"),
             (Imported::Other(0x7777), "CKR_0x00007777"),
         ] {
-            let Err(failure) = asked::<()>("C_Login", Err(rv)) else { continue };
+            let failure = asked::<()>("C_Login", Err(rv)).unwrap_err();
             assert!(failure.to_string().starts_with(&format!("C_Login answers {name}")), "{failure}");
             assert_eq!(failure.json()["rv"], name);
         }
