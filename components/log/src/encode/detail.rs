@@ -1,47 +1,54 @@
 //! System details, both ways, and what they must agree on with their entry.
 
-use minicbor::decode::Decoder;
-
-use super::{DecodeError, Done, MAX_RANGES, Out, array, digest, int, option, unknown_type, write_digest, write_option};
+use super::cbor::{Reader, Writer};
+use super::{DecodeError, MAX_RANGES, array, digest, int, unknown_type};
 use crate::error::Invalid;
 use crate::types::{
     Detail, Entry, MAX_ATTESTATION, MAX_INT, MAX_TEXT, RESERVED_PREFIX, SYSTEM_PRODUCER, Seal, Severity, Tier,
 };
 
-pub(super) fn write_detail(e: &mut Out, detail: &Detail) -> Done {
+pub(super) fn write_detail(w: &mut Writer, detail: &Detail) {
     match detail {
         Detail::StreamCreated { origin, tier, description } => {
-            e.array(3)?.str(origin)?.str(tier.as_str())?;
-            write_option(e, description.as_ref(), |e, text| e.str(text).map(drop))
+            let w = w.array(3).text(origin).text(tier.as_str());
+            w.option(description.as_ref(), |w, text| {
+                w.text(text);
+            })
         }
         Detail::SegmentSealed(seal) => {
-            e.array(6)?.u64(seal.segment)?.u64(seal.first_seqno)?.u64(seal.last_seqno)?;
-            write_digest(e, seal.prev_checkpoint_hash.as_ref())?;
-            write_digest(e, seal.policy_hash.as_ref())?;
-            write_digest(e, seal.graph_digest.as_ref())
-        }
-        Detail::StreamClosed { reason } => e.array(1)?.str(reason).map(drop),
-        Detail::Erased { ranges, reason } => {
-            e.array(2)?.array(ranges.len() as u64)?;
-            for (first, last) in ranges {
-                e.array(2)?.u64(*first)?.u64(*last)?;
+            w.array(6).uint(seal.segment).uint(seal.first_seqno).uint(seal.last_seqno);
+            for hash in [seal.prev_checkpoint_hash, seal.policy_hash, seal.graph_digest] {
+                w.option(hash, |w, hash| {
+                    w.bytes(&hash.0);
+                });
             }
-            e.str(reason).map(drop)
+            w
+        }
+        Detail::StreamClosed { reason } => w.array(1).text(reason),
+        Detail::Erased { ranges, reason } => {
+            w.array(2).array(ranges.len());
+            for (first, last) in ranges {
+                w.array(2).uint(*first).uint(*last);
+            }
+            w.text(reason)
         }
         Detail::KeyAttested { vkey, attestation, signature } => {
-            e.array(3)?.str(vkey)?.bytes(attestation)?.bytes(signature).map(drop)
+            w.array(3).text(vkey).bytes(attestation).bytes(signature)
         }
         Detail::KeyRotated { old_vkey, new_vkey, attestation, sig_old, sig_new } => {
-            e.array(5)?.str(old_vkey)?.str(new_vkey)?;
-            write_option(e, attestation.as_ref(), |e, bytes| e.bytes(bytes).map(drop))?;
-            e.bytes(sig_old)?.bytes(sig_new).map(drop)
+            let w = w.array(5).text(old_vkey).text(new_vkey);
+            w.option(attestation.as_ref(), |w, bytes| {
+                w.bytes(bytes);
+            })
+            .bytes(sig_old)
+            .bytes(sig_new)
         }
         Detail::KeyRevoked { vkey, from_seqno, reason, signature } => {
-            e.array(4)?.str(vkey)?.u64(*from_seqno)?.str(reason)?.bytes(signature).map(drop)
+            w.array(4).text(vkey).uint(*from_seqno).text(reason).bytes(signature)
         }
-        Detail::KeyEpoch { epoch, key_commitment } => e.array(2)?.u64(*epoch)?.bytes(&key_commitment.0).map(drop),
-        Detail::KeyDestroyed { epoch } => e.array(1)?.u64(*epoch).map(drop),
-    }
+        Detail::KeyEpoch { epoch, key_commitment } => w.array(2).uint(*epoch).bytes(&key_commitment.0),
+        Detail::KeyDestroyed { epoch } => w.array(1).uint(*epoch),
+    };
 }
 
 pub(super) fn check_system(entry: &Entry, detail: &Detail) -> Result<(), Invalid> {
@@ -110,65 +117,67 @@ pub(super) fn check_system(entry: &Entry, detail: &Detail) -> Result<(), Invalid
     Ok(())
 }
 
-pub(super) fn read_detail(d: &mut Decoder, event_type: &str) -> Result<Detail, DecodeError> {
-    let text = |d: &mut Decoder| Ok::<_, DecodeError>(d.str()?.to_owned());
-    let bytes = |d: &mut Decoder| Ok::<_, DecodeError>(d.bytes()?.to_vec());
+pub(super) fn read_detail(r: &mut Reader, event_type: &str) -> Result<Detail, DecodeError> {
+    let text = |r: &mut Reader| Ok::<_, DecodeError>(r.text()?.to_owned());
+    let bytes = |r: &mut Reader| Ok::<_, DecodeError>(r.bytes()?.to_vec());
     Ok(match event_type {
         "secure-log.stream-created" => {
-            array(d, 3)?;
-            Detail::StreamCreated { origin: text(d)?, tier: Tier::try_from(d.str()?)?, description: option(d, text)? }
+            array(r, 3)?;
+            Detail::StreamCreated { origin: text(r)?, tier: Tier::try_from(r.text()?)?, description: r.option(text)? }
         }
         "secure-log.segment-sealed" => {
-            array(d, 6)?;
+            array(r, 6)?;
             Detail::SegmentSealed(Seal {
-                segment: int(d)?,
-                first_seqno: int(d)?,
-                last_seqno: int(d)?,
-                prev_checkpoint_hash: option(d, digest)?,
-                policy_hash: option(d, digest)?,
-                graph_digest: option(d, digest)?,
+                segment: int(r)?,
+                first_seqno: int(r)?,
+                last_seqno: int(r)?,
+                prev_checkpoint_hash: r.option(digest)?,
+                policy_hash: r.option(digest)?,
+                graph_digest: r.option(digest)?,
             })
         }
         "secure-log.stream-closed" => {
-            array(d, 1)?;
-            Detail::StreamClosed { reason: text(d)? }
+            array(r, 1)?;
+            Detail::StreamClosed { reason: text(r)? }
         }
         "secure-log.erased" => {
-            array(d, 2)?;
-            let count = d.array()?.filter(|count| *count <= MAX_RANGES as u64);
-            let count = count.ok_or_else(|| DecodeError::Malformed("too many erased ranges".into()))?;
+            array(r, 2)?;
+            let count = r.array()?;
+            if count > MAX_RANGES as u64 {
+                return Err(DecodeError::Malformed("too many erased ranges".into()));
+            }
             let mut ranges = Vec::new();
             for _ in 0..count {
-                array(d, 2)?;
-                ranges.push((int(d)?, int(d)?));
+                array(r, 2)?;
+                ranges.push((int(r)?, int(r)?));
             }
-            Detail::Erased { ranges, reason: text(d)? }
+            Detail::Erased { ranges, reason: text(r)? }
         }
         "secure-log.key-attested" => {
-            array(d, 3)?;
-            Detail::KeyAttested { vkey: text(d)?, attestation: bytes(d)?, signature: bytes(d)? }
+            array(r, 3)?;
+            Detail::KeyAttested { vkey: text(r)?, attestation: bytes(r)?, signature: bytes(r)? }
         }
         "secure-log.key-rotated" => {
-            array(d, 5)?;
+            array(r, 5)?;
             Detail::KeyRotated {
-                old_vkey: text(d)?,
-                new_vkey: text(d)?,
-                attestation: option(d, bytes)?,
-                sig_old: bytes(d)?,
-                sig_new: bytes(d)?,
+                old_vkey: text(r)?,
+                new_vkey: text(r)?,
+                attestation: r.option(bytes)?,
+                sig_old: bytes(r)?,
+                sig_new: bytes(r)?,
             }
         }
         "secure-log.key-revoked" => {
-            array(d, 4)?;
-            Detail::KeyRevoked { vkey: text(d)?, from_seqno: int(d)?, reason: text(d)?, signature: bytes(d)? }
+            array(r, 4)?;
+            Detail::KeyRevoked { vkey: text(r)?, from_seqno: int(r)?, reason: text(r)?, signature: bytes(r)? }
         }
         "secure-log.key-epoch" => {
-            array(d, 2)?;
-            Detail::KeyEpoch { epoch: int(d)?, key_commitment: digest(d)? }
+            array(r, 2)?;
+            Detail::KeyEpoch { epoch: int(r)?, key_commitment: digest(r)? }
         }
         "secure-log.key-destroyed" => {
-            array(d, 1)?;
-            Detail::KeyDestroyed { epoch: int(d)? }
+            array(r, 1)?;
+            Detail::KeyDestroyed { epoch: int(r)? }
         }
         other if other.starts_with(RESERVED_PREFIX) => {
             return Err(unknown_type(other));
