@@ -39,7 +39,7 @@ use crate::error::{Invalid, LogError};
 use crate::note::{VerifierKey, VerifierKeyKind};
 use crate::payload::{self, SALT_LEN};
 use crate::signer::{Algorithm, PublicKey, Signer, sign_checked};
-use crate::types::{Author, Digest, Event, MAX_INT, NewEvent, StreamId, quote};
+use crate::types::{Author, Digest, Event, MAX_INT, NewEvent, PayloadRef, StreamId, quote};
 
 /// Keys whose last numbers are kept in memory, besides listed ones: 4,096 of 40 bytes are 160 KiB and some.
 pub const TRACKED: usize = 4096;
@@ -66,27 +66,30 @@ pub fn sign(
         (Some(_), None) => return Err(LogError::Invalid("a signed payload needs its salt: 16 random bytes".into())),
         (_, salt) => salt.unwrap_or_default(),
     };
-    let (logged, _) = logged(&event, &salt)?;
+    let stored = stored(&event, &salt);
+    let reference = stored.map(|stored| payload::reference(event.encoding.clone(), &stored)).transpose()?;
+    let logged = logged(&event, reference);
     let key = PublicKey::of_signer(signer)?;
     let signature = sign_checked(signer, &key, &author_message(origin, author_seq, &logged))?;
     let (algorithm, public_key) = (key.algorithm().as_str().to_owned(), key.encoded().to_vec());
     Ok(NewEvent { author: Some(Author { algorithm, public_key, author_seq, signature }), ..event })
 }
 
-/// The event as it stands in its entry, and what the store keeps as its payload. `salt` is for a payload that
-/// brings none.
-pub(crate) fn logged(new: &NewEvent, salt: &[u8; SALT_LEN]) -> Result<(Event, Option<Vec<u8>>), Invalid> {
-    let stored = new.payload.as_ref().map(|bytes| payload::stored(new.salt.as_ref().unwrap_or(salt), bytes));
-    let reference = stored.as_ref().map(|stored| payload::reference(new.encoding.clone(), stored)).transpose()?;
-    let event = Event {
+/// What the store keeps as the payload of this event. `salt` is for a payload that brings none.
+pub(crate) fn stored(new: &NewEvent, salt: &[u8; SALT_LEN]) -> Option<Vec<u8>> {
+    new.payload.as_ref().map(|bytes| payload::stored(new.salt.as_ref().unwrap_or(salt), bytes))
+}
+
+/// The event as it stands in its entry, with the reference to its payload.
+pub(crate) fn logged(new: &NewEvent, payload: Option<PayloadRef>) -> Event {
+    Event {
         event_type: new.event_type.clone(),
         severity: new.severity,
         producer: new.producer.clone(),
-        payload: reference,
+        payload,
         detail: None,
         idempotency_key: new.idempotency_key.clone(),
-    };
-    Ok((event, stored))
+    }
 }
 
 /// Checks a producer's signature over its event; `before` is the last number its key used in the stream.

@@ -23,6 +23,7 @@ pub mod payload;
 pub mod policy;
 pub mod proof_file;
 pub mod record;
+mod sha256;
 pub mod signer;
 pub mod store;
 pub mod tiles;

@@ -15,8 +15,11 @@
 
 use sha2::{Digest as _, Sha256};
 
+use crate::sha256;
 use crate::types::Digest;
 
+/// What is hashed before an entry.
+const LEAF: u8 = 0;
 /// Levels between two heights: 256 = 2^8.
 pub(crate) const LEVELS: u32 = 8;
 /// Hashes in a full tile.
@@ -26,10 +29,12 @@ pub(crate) const MAX_HEIGHT: u32 = 7;
 
 /// The hash of an entry, link of the chain and leaf of the tree: `SHA-256(0x00 || entry)` (RFC 9162 section 2.1.1).
 pub fn leaf_hash(entry: &[u8]) -> Digest {
-    let mut hash = Sha256::new();
-    hash.update([0]);
-    hash.update(entry);
-    Digest(hash.finalize().into())
+    sha256::one(LEAF, entry)
+}
+
+/// [`leaf_hash`] of each, in their order; of a page of entries nearly twice as fast in wasm.
+pub fn leaf_hashes(entries: &[&[u8]]) -> Vec<Digest> {
+    sha256::each(LEAF, entries)
 }
 
 /// The hash of two subtrees: `SHA-256(0x01 || left || right)` (RFC 9162 section 2.1.1).

@@ -31,10 +31,11 @@ use crate::author::LastSeqs;
 use crate::encode::decode_entry;
 use crate::error::{Finding, FindingKind, LogError};
 use crate::keys::{KeyHistory, Revoked};
-use crate::log::stream::{PAGE_ROWS, Placed, Tip, finding, place, tampered};
+use crate::log::stream::{PAGE_ROWS, Placed, Tip, finding, place_each, tampered};
 use crate::log::{Ranges, RememberedHead};
 use crate::merkle;
 use crate::note::VerifierKey;
+use crate::payload;
 use crate::store::{RowKind, Store, StoreError};
 use crate::types::{Detail, Digest, StreamId, quote};
 pub use report::{Range, Report, RevokedKey, SignerRange, Signers, Trust};
@@ -261,12 +262,14 @@ impl<'a, S: Store> Pass<'a, S> {
                 }
                 return self.end();
             }
-            for (row, seqno) in page.into_iter().take(PAGE_ROWS as usize).zip(next..) {
-                let placed = match place(row, self.id, seqno) {
+            let commitments = payload::commitments(&page.iter().map(|row| row.payload.as_deref()).collect::<Vec<_>>());
+            let placed = place_each(page, self.id, next).zip(commitments).take(PAGE_ROWS as usize);
+            for ((placed, commitment), seqno) in placed.zip(next..) {
+                let placed = match placed {
                     Err(LogError::Unsupported(what)) => return Err(self.altered_or_unsupported(seqno, what)),
                     placed => placed?,
                 };
-                self.entry(placed)?;
+                self.entry(placed, commitment)?;
                 if let Scope::Segment(number) = self.scope
                     && self.tip.segments > number
                 {
@@ -291,7 +294,7 @@ impl<'a, S: Store> Pass<'a, S> {
         }
     }
 
-    fn entry(&mut self, placed: Placed) -> Result<(), LogError> {
+    fn entry(&mut self, placed: Placed, commitment: Option<Digest>) -> Result<(), LogError> {
         let seqno = placed.entry.seqno;
         if let Some(Detail::KeyRotated { .. }) = &placed.entry.event.detail {
             self.late_checkpoint()?;
@@ -303,7 +306,7 @@ impl<'a, S: Store> Pass<'a, S> {
                 let first = if kind == FindingKind::ChainBroken { seqno.saturating_sub(1) } else { seqno };
                 LogError::Tampered(finding(self.id, (first, seqno), kind, why))
             })?;
-        self.payload(&placed)?;
+        self.payload(&placed, commitment)?;
         self.author(&placed.entry)?;
         self.attested(&placed.entry);
         for (height, index, hash) in nodes {

@@ -56,17 +56,28 @@ pub struct Log {
 #[derive(Default)]
 pub struct Block {
     lines: u64,
-    rows: Vec<Placed>,
+    runs: Vec<Run>,
     intent: Option<Intent>,
     /// Over all lines so far.
     pub check: Check,
 }
 
-struct Placed {
+/// Neighbours of one chain, and where their lines stand.
+struct Run {
     kind: RowKind,
     stream_id: StreamId,
-    index: u64,
-    offset: u64,
+    first: u64,
+    offsets: Vec<u64>,
+}
+
+impl Run {
+    fn end(&self) -> u64 {
+        self.first.saturating_add(self.offsets.len() as u64)
+    }
+
+    fn goes_on_with(&self, row: &Row) -> bool {
+        self.kind == row.kind && self.stream_id == row.stream_id && self.end() == row.index
+    }
 }
 
 impl Default for Log {
@@ -102,8 +113,13 @@ impl Block {
     pub fn row(&mut self, row: &Row, offset: u64) {
         self.lines += 1;
         self.check.row(row);
-        let stream_id = row.stream_id.clone();
-        self.rows.push(Placed { kind: row.kind, stream_id, index: row.index, offset });
+        match self.runs.last_mut() {
+            Some(run) if run.goes_on_with(row) => run.offsets.push(offset),
+            _ => {
+                let stream_id = row.stream_id.clone();
+                self.runs.push(Run { kind: row.kind, stream_id, first: row.index, offsets: vec![offset] });
+            }
+        }
     }
 
     /// Adds an intent.
@@ -146,18 +162,6 @@ impl Log {
         number
     }
 
-    /// Whether every row is the next of its chain, counted through the slice.
-    pub fn fits(&self, rows: &[Row]) -> bool {
-        let mut next: HashMap<(RowKind, &StreamId), u64> = HashMap::new();
-        rows.iter().all(|row| {
-            let place = next.entry((row.kind, &row.stream_id));
-            let expected = place.or_insert_with(|| self.count(row.kind, &row.stream_id));
-            let fits = row.index == *expected;
-            *expected += u64::from(fits);
-            fits
-        })
-    }
-
     /// The commit line that closes `block` as the next append, standing at `at`.
     pub fn closing(&self, block: &Block, at: u64) -> Option<Commit> {
         let tails = self.tails_with(block)?;
@@ -168,13 +172,13 @@ impl Log {
     /// `tails` after `block`; `None` if its rows are not the next of their chains.
     fn tails_with(&self, block: &Block) -> Option<u64> {
         let mut next: HashMap<(RowKind, &StreamId), u64> = HashMap::new();
-        for row in &block.rows {
-            let place = next.entry((row.kind, &row.stream_id));
-            let expected = place.or_insert_with(|| self.count(row.kind, &row.stream_id));
-            if row.index != *expected {
+        for run in &block.runs {
+            let place = next.entry((run.kind, &run.stream_id));
+            let expected = place.or_insert_with(|| self.count(run.kind, &run.stream_id));
+            if run.first != *expected {
                 return None;
             }
-            *expected += 1;
+            *expected = run.end();
         }
         let change = next.iter().fold(0u64, |sum, ((kind, stream), count)| {
             let before = tail_sum(*kind, stream, self.count(*kind, stream));
@@ -185,12 +189,12 @@ impl Log {
 
     /// Takes over an append whose commit line is checked and ends at `end`.
     pub fn apply(&mut self, block: Block, commit: &Commit, sum: u64, end: u64) {
-        for row in block.rows {
-            let number = self.number(row.kind, &row.stream_id);
+        for run in block.runs {
+            let number = self.number(run.kind, &run.stream_id);
             let chain = &mut self.chains[number];
-            chain.recent.push(row.offset);
-            chain.count += 1;
-            self.unsaved += 1;
+            chain.count = run.end();
+            chain.recent.extend(&run.offsets);
+            self.unsaved += run.offsets.len();
         }
         self.passed(block.intent, commit, sum, end);
     }
@@ -201,16 +205,21 @@ impl Log {
         const SHORTEST_LINE: u64 = 64;
         let intent = if block.is_of_one_sort() { block.intent } else { None };
         let mut room = end.saturating_sub(self.end) / SHORTEST_LINE;
-        for row in block.rows {
-            let before = self.count(row.kind, &row.stream_id);
-            let Some(missing) = row.index.checked_sub(before).filter(|missing| *missing <= room) else { continue };
+        for run in block.runs {
+            let before = self.count(run.kind, &run.stream_id);
+            let new = usize::try_from(before.saturating_sub(run.first)).ok().and_then(|known| run.offsets.get(known..));
+            let Some(new) = new.filter(|new| !new.is_empty()) else { continue };
+            let missing = run.first.saturating_sub(before);
+            if missing > room {
+                continue;
+            }
             room -= missing;
-            let number = self.number(row.kind, &row.stream_id);
+            let number = self.number(run.kind, &run.stream_id);
             let chain = &mut self.chains[number];
             chain.recent.extend((0..missing).map(|_| 0));
-            chain.recent.push(row.offset);
-            chain.count = row.index + 1;
-            self.unsaved += missing as usize + 1;
+            chain.recent.extend(new);
+            chain.count = run.end();
+            self.unsaved += missing as usize + new.len();
         }
         self.passed(intent, commit, sum, end);
     }

@@ -216,9 +216,6 @@ impl Open {
         let mut block = Block::default();
         match batch {
             Batch::Rows(rows) => {
-                if !log.fits(rows) {
-                    return Err(StoreError::Conflict);
-                }
                 for row in *rows {
                     block.row(row, log.end + out.len() as u64);
                     line::row(out, row);

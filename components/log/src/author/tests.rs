@@ -30,7 +30,8 @@ fn a_signed_event_is_bound_to_origin_number_and_every_field() {
         let verdict = |origin: &str, change: &dyn Fn(&mut NewEvent)| {
             let mut new = signed.clone();
             change(&mut new);
-            let (logged, _) = logged(&new, &[0; 16]).unwrap();
+            let stored = stored(&new, &[0; 16]);
+            let logged = logged(&new, stored.map(|stored| payload::reference(None, &stored).unwrap()));
             check(origin, new.author.as_ref().unwrap(), &logged, Some(4)).is_ok()
         };
         assert!(verdict(ORIGIN, &|_| ()));

@@ -2,12 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::draft::{Draft, Moment};
+use super::draft::{Draft, Moment, check_bytes};
 use super::stream::{Recent, Stream, Tip, each_entry, note_entry, place, tampered};
 use super::{AppendResult, BatchResult, Environment, Log, MAX_CONFLICTS};
 use crate::author::{self, LastSeqs};
 use crate::error::{FindingKind, LogError};
-use crate::payload::SALT_LEN;
+use crate::payload::{self, SALT_LEN};
 use crate::store::{MAX_BATCH_EVENTS, Row, RowKind, Store, StoreError, Want};
 use crate::types::{
     DEFAULT_ENCODING, Entry, IDEMPOTENCY_WINDOW, LogName, MAX_IDEMPOTENCY_KEY, MAX_TEXT, NewEvent, RESERVED_PREFIX,
@@ -301,12 +301,16 @@ fn draft_events<'a>(
     mut author_seqs: HashMap<&'a [u8], u64>,
 ) -> Result<Vec<AppendResult>, LogError> {
     let mut results: Vec<AppendResult> = Vec::with_capacity(events.len());
-    for ((new, outcome), salt) in events.iter().zip(outcomes).zip(salts.as_chunks::<SALT_LEN>().0) {
+    let stored = stored(events, outcomes, salts)?;
+    let commitments = payload::commitments(&stored.iter().map(Option::as_deref).collect::<Vec<_>>());
+    let stored = stored.into_iter().zip(commitments);
+    for ((new, outcome), (stored, commitment)) in events.iter().zip(outcomes).zip(stored) {
         let result = match outcome {
             Outcome::Repeated(result) => *result,
             Outcome::RepeatsEvent(earlier) => results[*earlier],
             Outcome::New => {
-                let (event, stored) = author::logged(new, salt)?;
+                let reference = |(stored, hash)| payload::reference_to(new.encoding.clone(), stored, hash);
+                let event = author::logged(new, stored.as_deref().zip(commitment).map(reference).transpose()?);
                 if let Some(author) = &new.author {
                     let before = author_seqs.insert(&author.public_key, author.author_seq);
                     author::check(&stream.origin, author, &event, before)?;
@@ -318,6 +322,21 @@ fn draft_events<'a>(
         results.push(result);
     }
     Ok(results)
+}
+
+/// What the store keeps of each event that is new; no copy is made of more than one append may have.
+fn stored(events: &[NewEvent], outcomes: &[Outcome], salts: &[u8]) -> Result<Vec<Option<Vec<u8>>>, LogError> {
+    let is_new = |outcome: &Outcome| matches!(outcome, Outcome::New);
+    let mut bytes = 0;
+    for (new, _) in events.iter().zip(outcomes).filter(|(_, outcome)| is_new(outcome)) {
+        let length = new.payload.as_ref().map_or(0, Vec::len);
+        payload::check_length(length)?;
+        bytes += length;
+        check_bytes(bytes)?;
+    }
+    let salts = salts.as_chunks::<SALT_LEN>().0;
+    let each = events.iter().zip(outcomes).zip(salts);
+    Ok(each.map(|((new, outcome), salt)| author::stored(new, salt).filter(|_| is_new(outcome))).collect())
 }
 
 fn check_events(events: &[NewEvent]) -> Result<(), LogError> {

@@ -59,10 +59,7 @@ impl<'a> Draft<'a> {
         let body = encode_entry(&entry)?;
         let hash = merkle::leaf_hash(&body);
         self.bytes += body.len() + stored.as_ref().map_or(0, Vec::len);
-        if self.bytes > MAX_BATCH_BYTES {
-            let why = format!("the batch has more than {MAX_BATCH_BYTES} bytes of encoded rows");
-            return Err(LogError::Invalid(why));
-        }
+        check_bytes(self.bytes)?;
         let row = |kind, index, body| Row { kind, stream_id: self.stream.id.clone(), index, body, payload: None };
         let (first, seqno) = (self.rows.len(), entry.seqno);
         self.rows.push(Row { payload: stored, ..row(RowKind::Entry, seqno, body) });
@@ -105,5 +102,14 @@ impl<'a> Draft<'a> {
             payload: None,
         });
         Ok(seal)
+    }
+}
+
+/// # Errors
+/// `Invalid` when an append has more than [`MAX_BATCH_BYTES`].
+pub(super) fn check_bytes(bytes: usize) -> Result<(), LogError> {
+    match bytes > MAX_BATCH_BYTES {
+        true => Err(LogError::Invalid(format!("the batch has more than {MAX_BATCH_BYTES} bytes of encoded rows"))),
+        false => Ok(()),
     }
 }

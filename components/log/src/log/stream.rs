@@ -200,6 +200,21 @@ pub(crate) struct Placed {
 /// # Errors
 /// `Tampered` when it is another row or no canonical entry of that place; `Unsupported`.
 pub(crate) fn place(row: Row, stream: &StreamId, index: u64) -> Result<Placed, LogError> {
+    let hash = merkle::leaf_hash(&row.body);
+    place_hashed(row, hash, stream, index)
+}
+
+/// The same for the rows of a page from entry `start` on: their bodies are hashed together.
+pub(crate) fn place_each(
+    page: Vec<Row>,
+    stream: &StreamId,
+    start: u64,
+) -> impl Iterator<Item = Result<Placed, LogError>> {
+    let hashes = merkle::leaf_hashes(&page.iter().map(|row| row.body.as_slice()).collect::<Vec<_>>());
+    page.into_iter().zip(hashes).zip(start..).map(move |((row, hash), index)| place_hashed(row, hash, stream, index))
+}
+
+fn place_hashed(row: Row, hash: Digest, stream: &StreamId, index: u64) -> Result<Placed, LogError> {
     let fault = |kind, why: String| Err(tampered(stream, index, kind, why));
     if row.kind != RowKind::Entry || row.stream_id != *stream || row.index != index {
         let kind = if row.index > index { FindingKind::EntryMissing } else { FindingKind::EntryInserted };
@@ -222,7 +237,7 @@ pub(crate) fn place(row: Row, stream: &StreamId, index: u64) -> Result<Placed, L
         let kind = if entry.seqno > index { FindingKind::EntryMissing } else { FindingKind::EntryInserted };
         return fault(kind, format!("entry {} stands where {index} belongs", entry.seqno));
     }
-    Ok(Placed { entry, hash: merkle::leaf_hash(&row.body), payload: row.payload })
+    Ok(Placed { entry, hash, payload: row.payload })
 }
 
 /// A fault at one entry.
@@ -264,8 +279,8 @@ pub(crate) fn each_entry<S: Store>(
                 "the store does not give these entries",
             )));
         }
-        for row in page.into_iter().take(limit as usize) {
-            each(place(row, stream, next)?)?;
+        for placed in place_each(page, stream, next).take(limit as usize) {
+            each(placed?)?;
             next += 1;
         }
     }

@@ -7,7 +7,7 @@ use crate::log::absent;
 use crate::log::stream::{PAGE_ROWS, Placed, tampered};
 use crate::payload;
 use crate::store::{RowKind, Store};
-use crate::types::Entry;
+use crate::types::{Digest, Entry};
 
 /// Payloads that `erased` entries name, looked at again.
 #[derive(Default)]
@@ -21,11 +21,13 @@ pub(super) struct Erased {
 }
 
 impl<S: Store> Pass<'_, S> {
-    pub(super) fn payload(&mut self, placed: &Placed) -> Result<(), LogError> {
+    /// `commitment` is that of the payload the store gave.
+    pub(super) fn payload(&mut self, placed: &Placed, commitment: Option<Digest>) -> Result<(), LogError> {
         let altered = |why| Err(tampered(self.id, placed.entry.seqno, FindingKind::PayloadAltered, why));
+        let opens = |reference, stored| commitment.is_some_and(|hash| payload::opens(reference, stored, hash));
         match (&placed.entry.event.payload, &placed.payload) {
             (None, Some(_)) => altered("a payload where none was logged"),
-            (Some(reference), Some(stored)) if payload::open(reference, stored).is_none() => {
+            (Some(reference), Some(stored)) if !opens(reference, stored) => {
                 altered("the payload does not open its commitment")
             }
             _ => {

@@ -1,0 +1,203 @@
+//! SHA-256 (FIPS 180-4) of many short messages at once: the bytes of a page of entries, the payloads of a batch.
+//!
+//! Wasm has no instructions for SHA-256, but vectors of four words: there four messages are hashed side by side, at
+//! nearly twice the rate of one after the other. Elsewhere, and for whatever does not come in numbers, `sha2` hashes,
+//! which uses the instructions of the processor. Both are the same function (`tests/hashes.rs`, natively and in wasm).
+//!
+//! Not here: what a prefix means (`merkle`, `payload`).
+
+use sha2::{Digest as _, Sha256};
+
+use crate::types::Digest;
+
+/// `SHA-256(prefix || message)` of each message, in their order.
+pub(crate) fn each(prefix: u8, messages: &[&[u8]]) -> Vec<Digest> {
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    if messages.len() >= lanes::WORTH {
+        return lanes::each(prefix, messages);
+    }
+    messages.iter().map(|message| one(prefix, message)).collect()
+}
+
+/// `SHA-256(prefix || message)`.
+pub(crate) fn one(prefix: u8, message: &[u8]) -> Digest {
+    Digest(Sha256::new().chain_update([prefix]).chain_update(message).finalize().into())
+}
+
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+mod lanes {
+    use std::arch::wasm32::{
+        u8x16_shuffle, u32x4, u32x4_add, u32x4_extract_lane, u32x4_shl, u32x4_shr, u32x4_shuffle, u32x4_splat, u64x2,
+        u64x2_shuffle, v128, v128_and, v128_or, v128_xor,
+    };
+
+    use super::{Digest, one};
+
+    /// Fewer messages than this are faster one after the other.
+    pub const WORTH: usize = 3;
+    /// A longer message would run on alone, at half the rate, after the others have ended.
+    const LONGEST: usize = 4096;
+    const BLOCK: usize = 64;
+
+    /// The first 32 bits of the fractional parts of the square roots of the first 8 primes.
+    const START: [u32; 8] =
+        [0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19];
+    /// The first 32 bits of the fractional parts of the cube roots of the first 64 primes.
+    const ROUND: [u32; 64] = [
+        0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5, 0xd807aa98,
+        0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174, 0xe49b69c1, 0xefbe4786,
+        0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da, 0x983e5152, 0xa831c66d, 0xb00327c8,
+        0xbf597fc7, 0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967, 0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13,
+        0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85, 0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819,
+        0xd6990624, 0xf40e3585, 0x106aa070, 0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a,
+        0x5b9cca4f, 0x682e6ff3, 0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7,
+        0xc67178f2,
+    ];
+
+    /// Word `i` of the state of lane `l` is `state[i][l]`.
+    type State = [[u32; 4]; 8];
+
+    /// A message on its way through a lane.
+    #[derive(Clone, Copy)]
+    struct Running<'a> {
+        prefix: u8,
+        data: &'a [u8],
+        /// Where its hash belongs.
+        place: usize,
+        /// The next block.
+        block: usize,
+    }
+
+    impl Running<'_> {
+        /// With the prefix, the bit 1 and the length (section 5.1.1).
+        fn blocks(&self) -> usize {
+            (1 + self.data.len() + 9).div_ceil(BLOCK)
+        }
+
+        fn next(&mut self) -> [u8; BLOCK] {
+            let (n, length) = (self.block, 1 + self.data.len());
+            self.block += 1;
+            let (start, at) = (n * BLOCK, usize::from(n == 0));
+            let rest = self.data.get((start + at).saturating_sub(1)..).unwrap_or(&[]);
+            if let (0, Some(whole)) = (at, rest.first_chunk()) {
+                return *whole;
+            }
+            let mut block = [0; BLOCK];
+            block[..at].fill(self.prefix);
+            let end = at + rest.len().min(BLOCK - at);
+            block[at..end].copy_from_slice(&rest[..end - at]);
+            if start + end == length && end < BLOCK {
+                block[end] = 0x80;
+            }
+            if self.block == self.blocks() {
+                block[BLOCK - 8..].copy_from_slice(&(length as u64 * 8).to_be_bytes());
+            }
+            block
+        }
+    }
+
+    pub fn each(prefix: u8, messages: &[&[u8]]) -> Vec<Digest> {
+        let mut hashes = vec![Digest::ZERO; messages.len()];
+        let mut waiting = messages.iter().enumerate();
+        let mut running: [Option<Running>; 4] = [None; 4];
+        let mut state = START.map(|word| [word; 4]);
+        loop {
+            for (lane, slot) in running.iter_mut().enumerate().filter(|(_, slot)| slot.is_none()) {
+                for (place, data) in waiting.by_ref() {
+                    if data.len() > LONGEST {
+                        hashes[place] = one(prefix, data);
+                        continue;
+                    }
+                    *slot = Some(Running { prefix, data, place, block: 0 });
+                    state.iter_mut().zip(START).for_each(|(words, start)| words[lane] = start);
+                    break;
+                }
+            }
+            if running.iter().all(Option::is_none) {
+                return hashes;
+            }
+            let blocks = running.each_mut().map(|slot| slot.as_mut().map_or([0; BLOCK], Running::next));
+            compress(&mut state, &blocks);
+            for (lane, slot) in running.iter_mut().enumerate() {
+                if let Some(done) = slot.take_if(|running| running.block == running.blocks()) {
+                    for (bytes, words) in hashes[done.place].0.as_chunks_mut().0.iter_mut().zip(&state) {
+                        *bytes = words[lane].to_be_bytes();
+                    }
+                }
+            }
+        }
+    }
+
+    /// Section 6.2.2, four messages at once: lane `l` works on `blocks[l]`.
+    fn compress(state: &mut State, blocks: &[[u8; BLOCK]; 4]) {
+        let mut schedule = words(blocks);
+        let [mut a, mut b, mut c, mut d, mut e, mut f, mut g, mut h] = state.map(|[w, x, y, z]| u32x4(w, x, y, z));
+        for (round, constants) in ROUND.as_chunks::<16>().0.iter().enumerate() {
+            for t in 0..16 {
+                if round > 0 {
+                    let (before15, before2) = (schedule[(t + 1) % 16], schedule[(t + 14) % 16]);
+                    let s0 = xor(rotated::<7, 25>(before15), rotated::<18, 14>(before15), u32x4_shr(before15, 3));
+                    let s1 = xor(rotated::<17, 15>(before2), rotated::<19, 13>(before2), u32x4_shr(before2, 10));
+                    schedule[t] = sum(sum(schedule[t], s0), sum(schedule[(t + 9) % 16], s1));
+                }
+                let s1 = xor(rotated::<6, 26>(e), rotated::<11, 21>(e), rotated::<25, 7>(e));
+                let choice = v128_xor(g, v128_and(e, v128_xor(f, g)));
+                let input = sum(u32x4_splat(constants[t]), schedule[t]);
+                let first = sum(sum(sum(h, s1), choice), input);
+                let s0 = xor(rotated::<2, 30>(a), rotated::<13, 19>(a), rotated::<22, 10>(a));
+                let majority = v128_xor(v128_and(a, v128_xor(b, c)), v128_and(b, c));
+                (h, g, f, e) = (g, f, e, sum(d, first));
+                (d, c, b, a) = (c, b, a, sum(first, sum(s0, majority)));
+            }
+        }
+        for (words, added) in state.iter_mut().zip([a, b, c, d, e, f, g, h]) {
+            let [w, x, y, z] = *words;
+            let total = sum(u32x4(w, x, y, z), added);
+            *words = [
+                u32x4_extract_lane::<0>(total),
+                u32x4_extract_lane::<1>(total),
+                u32x4_extract_lane::<2>(total),
+                u32x4_extract_lane::<3>(total),
+            ];
+        }
+    }
+
+    /// Word `t` of the result holds the big-endian word `t` of each block: rows of four words, turned.
+    #[inline(always)]
+    fn words(blocks: &[[u8; BLOCK]; 4]) -> [v128; 16] {
+        let mut words = [u32x4_splat(0); 16];
+        for (quarter, words) in words.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+            let [r0, r1, r2, r3] = blocks.each_ref().map(|block| {
+                let halves = block.as_chunks().0;
+                let row = u64x2(u64::from_le_bytes(halves[2 * quarter]), u64::from_le_bytes(halves[2 * quarter + 1]));
+                u8x16_shuffle::<3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8, 15, 14, 13, 12>(row, row)
+            });
+            let (low01, high01) = (u32x4_shuffle::<0, 4, 1, 5>(r0, r1), u32x4_shuffle::<2, 6, 3, 7>(r0, r1));
+            let (low23, high23) = (u32x4_shuffle::<0, 4, 1, 5>(r2, r3), u32x4_shuffle::<2, 6, 3, 7>(r2, r3));
+            *words = [
+                u64x2_shuffle::<0, 2>(low01, low23),
+                u64x2_shuffle::<1, 3>(low01, low23),
+                u64x2_shuffle::<0, 2>(high01, high23),
+                u64x2_shuffle::<1, 3>(high01, high23),
+            ];
+        }
+        words
+    }
+
+    #[inline(always)]
+    fn sum(a: v128, b: v128) -> v128 {
+        u32x4_add(a, b)
+    }
+
+    #[inline(always)]
+    fn xor(a: v128, b: v128, c: v128) -> v128 {
+        v128_xor(v128_xor(a, b), c)
+    }
+
+    /// Each word to the right by `RIGHT` bits; `LEFT` is 32 less that.
+    #[inline(always)]
+    fn rotated<const RIGHT: u32, const LEFT: u32>(a: v128) -> v128 {
+        const { assert!(RIGHT + LEFT == 32) };
+        v128_or(u32x4_shr(a, RIGHT), u32x4_shl(a, LEFT))
+    }
+}
