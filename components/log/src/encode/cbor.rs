@@ -125,7 +125,7 @@ impl<'a> Reader<'a> {
         Ok(taken)
     }
 
-    #[inline]
+    #[inline(always)]
     fn head(&mut self, major: u8, what: &'static str) -> Result<u64, DecodeError> {
         let [first, rest @ ..] = self.rest else { return Err(expected(what)) };
         let info = first ^ major << 5;
@@ -137,6 +137,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A value in the bytes behind the head's first: never one that a shorter head could say.
+    #[cold]
     fn long_head(&mut self, info: u8, rest: &'a [u8]) -> Option<u64> {
         let (value, least) = match info {
             24 => (u64::from(*rest.first()?), 24),
