@@ -36,7 +36,8 @@
 //! - tails: sum modulo 2^64 over all (kind, stream) of XXH3-64(kind, row count, stream), this append included
 //! - at: offset of the append's first line
 //!
-//! Spaces before the line feed are allowed where a payload was erased and after a commit (`shared`).
+//! Spaces before the line feed are allowed in a row without payload, which may be an erased one, and after a commit
+//! (`shared`).
 
 mod parse;
 mod render;

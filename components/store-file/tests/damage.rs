@@ -97,6 +97,27 @@ fn a_changed_byte_is_found_or_changes_no_row() {
     assert_eq!(quiet, 0);
 }
 
+/// Spaces may stand behind a commit and behind a row without payload, but what follows stands where it was written.
+#[test]
+fn a_byte_too_many_or_too_few_is_found_unless_it_is_a_space_at_the_end_of_a_line_of_the_last_append() {
+    let place = Place::new();
+    let whole = written(&place);
+    let text = std::str::from_utf8(&whole).unwrap();
+    let commit_before = text[..text.rfind("{\"commit\":").unwrap()].rfind("{\"commit\":").unwrap();
+    let last = commit_before + text[commit_before..].find('\n').unwrap() + 1;
+    let ends = (0..whole.len()).filter(|&at| whole[at] == b'\n' || whole[at.saturating_sub(1)] == b' ');
+    for at in (0..whole.len()).step_by(5).chain(ends) {
+        let more = [&whole[..at], b" ", &whole[at..]].concat();
+        let less = [&whole[..at], &whole[at + 1..]].concat();
+        for (what, bytes) in [("more", more), ("less", less)] {
+            place.write(&bytes);
+            place.drop_index();
+            let found = says(&place, &format!("one {what} at {at}"));
+            assert!(found || (what == "more" && at >= last && whole[at] == b'\n'), "one {what} at {at}");
+        }
+    }
+}
+
 #[test]
 fn lines_removed_doubled_and_swapped_are_found() {
     let place = Place::new();
