@@ -1,4 +1,4 @@
-//! One line of the file, both ways. Not here: where lines stand and which of them count (`tail`).
+//! One line of the file, both ways. Not here: where lines stand and which of them count (`replay`).
 //!
 //! ```text
 //! {"kind":"log","format":"secure-log-file/1"}                                        the first line
