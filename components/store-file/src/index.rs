@@ -8,7 +8,7 @@
 //! that the steady state of appending touches the log alone. Every byte follows from the log, whoever
 //! writes it, so several writers of one index do not disturb one another.
 //!
-//! `head` must name a commit line that stands in the log and whose `tails` fit the counts. An offset must
+//! `head` must end at a commit line that stands in the log and whose `check` covers the counts. An offset must
 //! lead to a line that says the row's place. Whatever fails is rebuilt from the log, in one pass.
 //!
 //! Opened read-only it is used as it stands and never written: the offsets of rows behind its head, of all rows
@@ -24,7 +24,7 @@ use secure_log::types::StreamId;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::file::{LogFile, failed};
-use crate::line::{Commit, HEADER, Parsed, parse, tail_sum};
+use crate::line::{HEADER, Parsed, parse, tail_sum};
 use crate::log::{Chain, Log};
 use crate::medium::{Access, Medium};
 
@@ -167,12 +167,12 @@ impl Index {
 
 /// ```text
 /// secure-log index 1
-/// <commits> <end> <sum of the last commit line>
+/// <commits> <end> <where the last append begins> <sum of its rows>
 /// <kind> <stream> <rows>          one line per chain, in their order
 /// <sum of everything before>
 /// ```
 fn head(log: &Log) -> String {
-    let mut text = format!("{FIRST_LINE}\n{} {} {:016x}\n", log.commits, log.end, log.last_sum);
+    let mut text = format!("{FIRST_LINE}\n{} {} {} {:016x}\n", log.commits, log.end, log.last.at, log.last.rows);
     for chain in &log.chains {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{} {} {}", chain.kind.as_str(), chain.stream_id, chain.count);
@@ -195,7 +195,8 @@ fn parse_head(text: &str) -> Option<Log> {
     let mut log = Log::default();
     log.commits = words.next()?.parse().ok()?;
     log.end = words.next()?.parse().ok()?;
-    log.last_sum = u64::from_str_radix(words.next()?, 16).ok()?;
+    log.last.at = words.next()?.parse().ok()?;
+    log.last.rows = u64::from_str_radix(words.next()?, 16).ok()?;
     for line in lines {
         let mut words = line.split(' ');
         let kind = RowKind::from_name(words.next()?)?;
@@ -204,12 +205,12 @@ fn parse_head(text: &str) -> Option<Log> {
         let number = log.number(kind, &stream_id);
         let chain = log.chains.get_mut(number).filter(|chain| chain.count == 0)?;
         (chain.count, chain.saved) = (count, count);
-        log.tails = log.tails.wrapping_add(tail_sum(kind, &stream_id, count));
+        log.last.tails = log.last.tails.wrapping_add(tail_sum(kind, &stream_id, count));
     }
     Some(log)
 }
 
-/// Whether the head's last commit is in the log, with these counts; takes over what else it says.
+/// Whether the head's last commit is in the log, behind such rows at such a place, with these counts.
 fn stands_in(log: &Log, file: &mut LogFile) -> Result<bool, StoreError> {
     if log.commits == 0 || log.end > file.size()? || log.end <= HEADER.len() as u64 {
         return Ok(false);
@@ -221,6 +222,6 @@ fn stands_in(log: &Log, file: &mut LogFile) -> Result<bool, StoreError> {
     }
     let start = bytes.iter().rposition(|&b| b == b'\n').map_or(0, |at| at + 1);
     let line = &bytes[start..];
-    let Ok(Parsed::Commit(Commit { n, tails, .. })) = parse(line, None, false) else { return Ok(false) };
-    Ok(n.checked_add(1) == Some(log.commits) && tails == log.tails && xxh3_64(line.trim_ascii_end()) == log.last_sum)
+    let Ok(Parsed::Commit(commit)) = parse(line, None, false) else { return Ok(false) };
+    Ok(commit.n.checked_add(1) == Some(log.commits) && commit.check == log.last.check())
 }

@@ -1,14 +1,16 @@
-//! One line of the file, both ways. Not here: where lines stand and which of them count (`tail`).
+//! One line of the file, both ways. Not here: where lines stand and which of them count (`replay`).
 //!
 //! ```text
 //! {"kind":"log","format":"secure-log-file/1"}                                        the first line
 //! {"kind":"entry","stream":"app","seqno":1,"time":"2025-11-21T14:15:09.123456Z","type":"app.started",
-//!  "severity":"informational","producer":"billing-1","payload":"text","prev":b64,"session":b64,"length":4,
+//!  "severity":"informational","producer":"billing-1","payload":"text","prev":b64,"session":b64,
 //!  "commitment":b64,"salt":b64,"sum":b64}                                            an entry (one line)
 //! {"kind":"node1","stream":"app","index":0,"body":b64,"sum":b64}                     any other row
 //! {"kind":"erase","at":44,"length":519,"row":{"kind":"entry", ..,"sum":b64},"sum":b64}  an erase intent
-//! {"kind":"commit","n":0,"at":44,"rows":2,"tails":b64,"check":b64,"sum":b64}         closes an append
+//! {"commit":0,"rows":2,"check":b64,"sum":b64}                                        closes an append
 //! ```
+//!
+//! b64 is base64 of the standard alphabet without padding (RFC 4648 sections 3.2 and 4), its unused bits zero.
 //!
 //! An entry is rendered from its decoded body and the body is encoded again when it is read, so a field
 //! changed by hand changes the entry hash. A body that is not the canonical entry of its row's place, and
@@ -20,24 +22,29 @@
 //! | `payload64` | any row | base64: of an entry's payload that is no text; of the whole payload if it is shorter than a salt or the row has a `body` |
 //! | `prev` | entry | entry hash of the entry before; so the hash of an entry stands in the next one. The store itself hashes nothing |
 //! | `clock`, `boot`, `encoding`, `detail`, `key`, `author` | entry | left out when absent, zero, `application/octet-stream` |
-//! | `length`, `commitment` | entry | of the payload that was logged; left out when there was none |
+//! | `commitment` | entry | of the payload that was logged; left out when there was none |
+//! | `length` | entry | bytes of the payload that was logged; left out when there was none, and when the line shows one of that length behind a `salt` |
 //! | `salt` | entry | first 16 bytes of the stored payload |
-//! | `sum` | all | XXH3-64 of the line up to here: finds damage, proves nothing. This and the two below are 8 bytes, most significant first, in base64 without padding |
+//! | `sum` | all | XXH3-64 of the line up to here: finds damage, proves nothing. This and `check` are 8 bytes, most significant first, in base64 |
 //! | `at`, `length`, `row` | erase | where the line of the row stands, how long it is, and what it becomes |
-//! | `n`, `at` | commit | number of the append from 0; offset of its first line |
+//! | `commit` | commit | number of the append from 0 |
 //! | `rows` | commit | lines of the append before this one; left out when 1 |
-//! | `durable` | commit | everything before this offset was synced when the line was written; left out when equal to `at` |
-//! | `tails` | commit | sum modulo 2^64 over all (kind, stream) of XXH3-64(kind, stream, row count) |
-//! | `check` | commit | XXH3-64 over kind, stream, index and body of the append's rows; no payload, so that erasing keeps it |
+//! | `durable` | commit | everything before this offset was synced when the line was written; left out when that is where the append begins |
+//! | `check` | commit | XXH3-64(rows, tails, at): the three numbers below, 8 bytes each, least significant first |
 //!
-//! Spaces before the line feed are allowed where a payload was erased and after a commit (`shared`).
+//! - rows: XXH3-64 over kind, stream, index and body of the append's rows; no payload, so that erasing keeps it
+//! - tails: sum modulo 2^64 over all (kind, stream) of XXH3-64(kind, row count, stream), this append included
+//! - at: offset of the append's first line
+//!
+//! Spaces before the line feed are allowed in a row without payload, which may be an erased one, and after a commit
+//! (`shared`).
 
 mod parse;
 mod render;
 pub mod text;
 
-pub use parse::{Parsed, parse};
-pub use render::{commit, erase, row};
+pub use parse::{Parsed, parse, parse_place};
+pub use render::{commit, erase, place, row};
 
 use secure_log::store::{Row, RowKind};
 use secure_log::types::StreamId;
@@ -67,19 +74,37 @@ pub struct Intent {
 pub struct Commit {
     /// From 0, without gaps.
     pub n: u64,
-    /// Offset of the append's first line.
-    pub at: u64,
     /// Lines before this one.
     pub rows: u64,
-    /// Synced up to here when this was written.
-    pub durable: u64,
-    /// [`tail_sum`] added up over all (kind, stream), this append included.
-    pub tails: u64,
-    /// [`Check`] of the lines.
+    /// Synced up to here when this was written; `None`: up to the append's first line.
+    pub durable: Option<u64>,
+    /// [`Covered::check`].
     pub check: u64,
 }
 
 /// What `check` of a commit covers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Covered {
+    /// [`Check`] of the lines.
+    pub rows: u64,
+    /// [`tail_sum`] added up over all (kind, stream), this append included.
+    pub tails: u64,
+    /// Offset of the append's first line.
+    pub at: u64,
+}
+
+impl Covered {
+    /// The sum that the commit line states.
+    pub fn check(&self) -> u64 {
+        let mut all = [0u8; 24];
+        for (room, number) in all.as_chunks_mut::<8>().0.iter_mut().zip([self.rows, self.tails, self.at]) {
+            *room = number.to_le_bytes();
+        }
+        xxh3_64(&all)
+    }
+}
+
+/// Sums up the lines of an append.
 #[derive(Default)]
 pub struct Check(Xxh3);
 
@@ -107,7 +132,7 @@ impl Check {
     }
 }
 
-/// What (kind, stream) with `count` rows adds to the `tails` of a commit; nothing when it has no rows.
+/// What (kind, stream) with `count` rows adds to the tails of a commit; nothing when it has no rows.
 pub fn tail_sum(kind: RowKind, stream: &StreamId, count: u64) -> u64 {
     if count == 0 {
         return 0;

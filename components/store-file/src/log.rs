@@ -4,14 +4,14 @@
 //! Invariants, which [`Log::apply`] keeps:
 //! 1. `end` is the offset behind the last commit line, `commits` that commit's number plus one.
 //! 2. A chain's row `i` stands at `recent[i - saved]` if `i >= saved`, else the sidecar index has it.
-//! 3. `tails` is the sum that the last commit line states.
+//! 3. `last` is what `check` of the last commit line covers, unless there is damage.
 
 use std::collections::{BTreeMap, HashMap};
 
 use secure_log::store::{Row, RowKind};
 use secure_log::types::StreamId;
 
-use crate::line::{Check, Commit, HEADER, Intent, tail_sum};
+use crate::line::{Check, Commit, Covered, HEADER, Intent, tail_sum};
 
 /// The rows of one (kind, stream).
 #[derive(Debug)]
@@ -37,10 +37,8 @@ pub struct Log {
     pub commits: u64,
     /// Everything before this offset is known to be durable.
     pub durable: u64,
-    /// `tails` of the last commit.
-    pub tails: u64,
-    /// `sum` of the last commit line: tells the sidecar index whose it is.
-    pub last_sum: u64,
+    /// What the last commit's `check` covers: the sidecar index is held to it.
+    pub last: Covered,
     /// In order of their first row, so that every instance numbers them alike.
     pub chains: Vec<Chain>,
     by_place: BTreeMap<(StreamId, RowKind), usize>,
@@ -87,8 +85,7 @@ impl Default for Log {
             end: HEADER.len() as u64,
             commits: 0,
             durable: HEADER.len() as u64,
-            tails: 0,
-            last_sum: 0,
+            last: Covered::default(),
             chains: Vec::new(),
             by_place: BTreeMap::new(),
             unsaved: 0,
@@ -162,14 +159,15 @@ impl Log {
         number
     }
 
-    /// The commit line that closes `block` as the next append, standing at `at`.
-    pub fn closing(&self, block: &Block, at: u64) -> Option<Commit> {
-        let tails = self.tails_with(block)?;
-        let check = block.check.finish();
-        Some(Commit { n: self.commits, at, rows: block.lines(), durable: self.durable, tails, check })
+    /// The commit line that closes `block` as the next append, and what its `check` covers.
+    pub fn closing(&self, block: &Block) -> Option<(Commit, Covered)> {
+        let covered = Covered { rows: block.check.finish(), tails: self.tails_with(block)?, at: self.end };
+        let durable = Some(self.durable).filter(|durable| *durable < self.end);
+        let commit = Commit { n: self.commits, rows: block.lines(), durable, check: covered.check() };
+        Some((commit, covered))
     }
 
-    /// `tails` after `block`; `None` if its rows are not the next of their chains.
+    /// The tails after `block`; `None` if its rows are not the next of their chains.
     fn tails_with(&self, block: &Block) -> Option<u64> {
         let mut next: HashMap<(RowKind, &StreamId), u64> = HashMap::new();
         for run in &block.runs {
@@ -184,11 +182,11 @@ impl Log {
             let before = tail_sum(*kind, stream, self.count(*kind, stream));
             sum.wrapping_add(tail_sum(*kind, stream, *count)).wrapping_sub(before)
         });
-        Some(self.tails.wrapping_add(change))
+        Some(self.last.tails.wrapping_add(change))
     }
 
     /// Takes over an append whose commit line is checked and ends at `end`.
-    pub fn apply(&mut self, block: Block, commit: &Commit, sum: u64, end: u64) {
+    pub fn apply(&mut self, block: Block, commit: &Commit, covered: Covered, end: u64) {
         for run in block.runs {
             let number = self.number(run.kind, &run.stream_id);
             let chain = &mut self.chains[number];
@@ -196,12 +194,13 @@ impl Log {
             chain.recent.extend(&run.offsets);
             self.unsaved += run.offsets.len();
         }
-        self.passed(block.intent, commit, sum, end);
+        self.last = covered;
+        self.passed(block.intent, commit, end);
     }
 
     /// Takes over what is readable of a damaged append whose commit line is good. Rows that are missing
     /// get offset 0; their number, over all rows, is bounded by the bytes in which they could have stood.
-    pub fn salvage(&mut self, block: Block, commit: &Commit, sum: u64, end: u64) {
+    pub fn salvage(&mut self, block: Block, commit: &Commit, end: u64) {
         const SHORTEST_LINE: u64 = 64;
         let intent = if block.is_of_one_sort() { block.intent } else { None };
         let mut room = end.saturating_sub(self.end) / SHORTEST_LINE;
@@ -221,15 +220,14 @@ impl Log {
             chain.count = run.end();
             self.unsaved += missing as usize + new.len();
         }
-        self.passed(intent, commit, sum, end);
+        self.passed(intent, commit, end);
     }
 
-    fn passed(&mut self, intent: Option<Intent>, commit: &Commit, sum: u64, end: u64) {
+    fn passed(&mut self, intent: Option<Intent>, commit: &Commit, end: u64) {
         self.intent = intent;
+        // No append begins before the end of the one before.
+        self.durable = self.durable.max(commit.durable.unwrap_or(self.end).min(end));
         self.end = end;
         self.commits = commit.n.saturating_add(1);
-        self.durable = self.durable.max(commit.durable.min(end));
-        self.tails = commit.tails;
-        self.last_sum = sum;
     }
 }

@@ -6,7 +6,6 @@
 //! for it (`durable`), is damage: it is named, and nothing is repaired.
 
 use secure_log::store::{MAX_BATCH_ROWS, StoreError};
-use xxhash_rust::xxh3::xxh3_64;
 
 use crate::file::LogFile;
 use crate::line::{Commit, Parsed, parse};
@@ -97,10 +96,11 @@ fn read_block(file: &mut LogFile, log: &mut Log, window: &mut Window) -> Result<
             Ok(Parsed::Row(row)) => block.row(&row, offset),
             Ok(Parsed::Erase(intent)) => block.erase(intent),
             Ok(Parsed::Commit(commit)) => {
-                let sum = xxh3_64(line.trim_ascii_end());
-                return Ok(match log.closing(&block, start) {
-                    Some(expected) if (Commit { durable: commit.durable, ..expected }) == commit => {
-                        log.apply(block, &commit, sum, next);
+                // Only its writer knows what was synced; where the append begins is never said.
+                let durable = commit.durable.filter(|durable| *durable < start);
+                return Ok(match log.closing(&block) {
+                    Some((expected, covered)) if (Commit { durable, ..expected }) == commit => {
+                        log.apply(block, &commit, covered, next);
                         Step::Applied
                     }
                     _ => Step::Bad(format!("the commit at byte {offset} does not fit its rows")),
@@ -136,7 +136,9 @@ fn judge(file: &mut LogFile, log: &Log, window: &mut Window, start: u64) -> Resu
         let length = line.len() as u64 + 1;
         match parsed(file, line) {
             Ok(Parsed::Commit(commit)) => {
-                if commit.n >= log.commits && commit.durable > start {
+                // Without an offset it vouches for all appends before its own: for this one, if it closes a later one.
+                let vouches = commit.durable.map_or(commit.n > log.commits, |durable| durable > start);
+                if commit.n >= log.commits && vouches {
                     return Ok(Verdict::Damaged);
                 }
                 beginning = false;
@@ -183,8 +185,7 @@ fn salvage(file: &mut LogFile, log: &mut Log, window: &mut Window) -> Result<(),
             Ok(Parsed::Row(row)) => block.row(&row, offset),
             Ok(Parsed::Erase(intent)) => block.erase(intent),
             Ok(Parsed::Commit(commit)) if commit.n >= log.commits => {
-                let sum = xxh3_64(line.trim_ascii_end());
-                log.salvage(std::mem::take(&mut block), &commit, sum, next);
+                log.salvage(std::mem::take(&mut block), &commit, next);
             }
             Ok(Parsed::Commit(_)) => block = Block::default(),
             Err(_) => {}

@@ -1,7 +1,8 @@
 //! Shared mode: appends of many writers in one order, without a lock that could be left behind.
 //!
 //! ```text
-//! <log>.commits/t-<token>   what one writer wants to append, synced: the exact bytes of the append
+//! <log>.commits/t-<token>   what one writer wants to append, synced: {"at":44,"sum":b64} and a line feed, which
+//!                           say where it belongs, and the exact bytes of the append
 //! <log>.commits/<n>         a hard link of one of them: this is append n, and no other ever
 //! ```
 //! Linking is the compare: it fails if `n` is taken. Whoever finds `n` linked and the log without it copies
@@ -22,7 +23,7 @@ use secure_log::store::StoreError;
 
 use crate::file::{Stats, failed};
 use crate::lease::left_behind;
-use crate::line::{Commit, Intent, Parsed, parse};
+use crate::line::{Commit, Intent, Parsed, parse, parse_place, place};
 use crate::medium::{Access, Medium};
 use crate::token;
 
@@ -53,7 +54,7 @@ impl Commits {
         }
     }
 
-    /// The bytes of append `n`, if it is linked.
+    /// The token of append `n`, if it is linked.
     pub fn linked(&self, n: u64) -> Result<Option<Vec<u8>>, StoreError> {
         let path = self.path(n);
         let found = match Medium::open(&path, Access::Read) {
@@ -69,12 +70,13 @@ impl Commits {
         found.map(Some).map_err(|error| failed("reading", &path, &error))
     }
 
-    /// Makes `bytes` append `n`, durably; `false`: it is taken.
-    pub fn link(&self, n: u64, bytes: &[u8], stats: &mut Stats) -> Result<bool, StoreError> {
+    /// Makes `append`, which belongs at offset `at`, append `n`, durably; `false`: it is taken.
+    pub fn link(&self, n: u64, at: u64, append: &[u8], stats: &mut Stats) -> Result<bool, StoreError> {
+        let bytes = token_of(at, append);
         let path = self.directory.join(format!("t-{}", token::new()?));
         let write = || -> std::io::Result<()> {
             let file = Medium::open(&path, Access::CreateNew)?;
-            file.write_full(0, bytes)?;
+            file.write_full(0, &bytes)?;
             file.sync_data()
         };
         stats.tokens += 1;
@@ -127,12 +129,11 @@ impl Commits {
             if name.starts_with("t-") && left_behind(&path) {
                 fs::remove_file(&path).ok();
             }
-            let Some(bytes) = name.parse().ok().map(|n| self.linked(n)).transpose()?.flatten() else { continue };
-            let Some(at) = append_of(&bytes).map(|commit| commit.at) else { continue };
-            let Some(within) = intent.at.checked_sub(at).filter(|within| within + intent.length <= bytes.len() as u64)
-            else {
-                continue;
-            };
+            let Some(token) = name.parse().ok().map(|n| self.linked(n)).transpose()?.flatten() else { continue };
+            let Some(linked) = append_of(&token) else { continue };
+            let fits = |within: &u64| within + intent.length <= linked.append.len() as u64;
+            let Some(within) = intent.at.checked_sub(linked.at).filter(fits) else { continue };
+            let within = within + (token.len() - linked.append.len()) as u64;
             let done = Medium::open(&path, Access::Write).and_then(|file| {
                 file.write_full(within, line)?;
                 file.sync_data()
@@ -165,12 +166,32 @@ impl Commits {
     }
 }
 
-/// The commit line that ends an append.
-pub fn append_of(bytes: &[u8]) -> Option<Commit> {
-    let lines = bytes.strip_suffix(b"\n")?;
+/// What a token holds.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Linked<'a> {
+    /// Where the append belongs.
+    pub at: u64,
+    /// Its bytes.
+    pub append: &'a [u8],
+    /// The line that closes it.
+    pub commit: Commit,
+}
+
+fn token_of(at: u64, append: &[u8]) -> Vec<u8> {
+    let mut token = Vec::with_capacity(64 + append.len());
+    place(&mut token, at);
+    token.extend_from_slice(append);
+    token
+}
+
+/// What `token` holds, if both ends of it are whole.
+pub fn append_of(token: &[u8]) -> Option<Linked<'_>> {
+    let (first, append) = token.split_at_checked(memchr::memchr(b'\n', token)? + 1)?;
+    let at = parse_place(first.strip_suffix(b"\n")?).ok()?;
+    let lines = append.strip_suffix(b"\n")?;
     let start = memchr::memrchr(b'\n', lines).map_or(0, |at| at + 1);
     match parse(&lines[start..], None, false) {
-        Ok(Parsed::Commit(commit)) => Some(commit),
+        Ok(Parsed::Commit(commit)) => Some(Linked { at, append, commit }),
         _ => None,
     }
 }
@@ -182,6 +203,43 @@ mod tests {
     use secure_log::store::RowKind;
 
     use super::*;
+
+    #[test]
+    fn a_token_leads_to_its_append_unless_either_end_of_it_is_damaged() {
+        let commit = Commit { n: 7, rows: 1, durable: None, check: 5 };
+        let mut append = b"a row\n".to_vec();
+        crate::line::commit(&mut append, &commit);
+        let token = token_of(4711, &append);
+        assert_eq!(append_of(&token), Some(Linked { at: 4711, append: &append, commit }));
+        let ends = (0..token.len() - append.len()).chain(token.len() - append.len() + 6..token.len());
+        for at in ends {
+            let mut damaged = token.clone();
+            damaged[at] ^= 1;
+            assert_eq!(append_of(&damaged), None, "byte {at}");
+        }
+    }
+
+    #[test]
+    fn an_erasure_overwrites_the_line_in_the_copy_that_has_it() {
+        let place = tempfile::tempdir().unwrap();
+        let commits = Commits::open(&place.path().join("log")).unwrap();
+        let mut stats = Stats::default();
+        let mut appends = Vec::new();
+        for n in 0..3u64 {
+            let mut append = format!("one {n}\ntwo {n}\n").into_bytes();
+            crate::line::commit(&mut append, &Commit { n, rows: 2, durable: None, check: 5 });
+            assert_eq!(commits.link(n, 1000 + 100 * n, &append, &mut stats), Ok(true));
+            appends.push(append);
+        }
+        let intent = Intent { at: 1106, length: 6, row: plain(RowKind::Entry, "app", 0) };
+        commits.erase(&intent, b"     \n").unwrap();
+        appends[1][6..12].copy_from_slice(b"     \n");
+        for (n, append) in (0..).zip(&appends) {
+            let token = commits.linked(n).unwrap().unwrap();
+            let linked = append_of(&token).unwrap();
+            assert_eq!((linked.at, linked.append), (1000 + 100 * n, &append[..]));
+        }
+    }
 
     #[test]
     fn an_erasure_that_can_not_list_the_copies_is_not_done() {

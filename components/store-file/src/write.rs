@@ -4,14 +4,13 @@ use std::time::Instant;
 
 use secure_log::store::{Row, RowKind, StoreError, Want};
 use secure_log::types::StreamId;
-use xxhash_rust::xxh3::xxh3_64;
 
 use crate::file::Overlay;
 use crate::lease::{HOLD, LEASE, Lease};
-use crate::line::{self, Commit, Intent};
+use crate::line::{self, Commit, Covered, Intent};
 use crate::log::{Block, Log};
 use crate::replay::Rest;
-use crate::shared::{SWEEP_EVERY, append_of};
+use crate::shared::{Linked, SWEEP_EVERY, append_of};
 use crate::store::Open;
 
 /// What is appended: rows, or an erase intent.
@@ -24,7 +23,7 @@ enum Batch<'a> {
 struct Rendered {
     block: Block,
     commit: Commit,
-    sum: u64,
+    covered: Covered,
 }
 
 impl Open {
@@ -156,9 +155,9 @@ impl Open {
             };
             self.finish_erasing()?;
             let rendered = self.render(batch, torn)?;
-            let (n, at) = (rendered.commit.n, rendered.commit.at);
+            let (n, at) = (rendered.commit.n, rendered.covered.at);
             let Some(commits) = &self.commits else { break };
-            if attempt.elapsed() > HOLD || !commits.link(n, &self.block, &mut self.file.stats)? {
+            if attempt.elapsed() > HOLD || !commits.link(n, at, &self.block, &mut self.file.stats)? {
                 continue;
             }
             // A crash from here on is finished by the next writer.
@@ -195,15 +194,16 @@ impl Open {
     fn copy_linked(&mut self, attempt: Instant) -> Result<bool, StoreError> {
         let n = self.log.commits;
         let Some(commits) = &self.commits else { return Ok(false) };
-        let Some(bytes) = commits.linked(n)? else { return Ok(false) };
-        if !append_of(&bytes).is_some_and(|commit| commit.n == n && commit.at == self.log.end) {
+        let Some(token) = commits.linked(n)? else { return Ok(false) };
+        let linked = append_of(&token).filter(|linked| linked.commit.n == n && linked.at == self.log.end);
+        let Some(Linked { append, .. }) = linked else {
             commits.withdraw_if_old(n);
             std::thread::sleep(std::time::Duration::from_millis(5));
             return Ok(true);
-        }
+        };
         self.refresh()?;
         if self.log.commits == n && attempt.elapsed() < HOLD {
-            self.file.write_at(self.log.end, &bytes)?;
+            self.file.write_at(self.log.end, append)?;
             self.refresh()?;
         }
         Ok(true)
@@ -226,22 +226,20 @@ impl Open {
                 block.erase((*intent).clone());
             }
         }
-        let commit = log.closing(&block, log.end).ok_or(StoreError::Conflict)?;
-        let start = out.len();
+        let (commit, covered) = log.closing(&block).ok_or(StoreError::Conflict)?;
         line::commit(out, &commit);
-        let sum = xxh3_64(out[start..].trim_ascii_end());
         if (out.len() as u64) < torn {
             out.pop();
             out.resize(torn as usize - 1, b' ');
             out.push(b'\n');
         }
-        Ok(Rendered { block, commit, sum })
+        Ok(Rendered { block, commit, covered })
     }
 
     fn take_over(&mut self, rendered: Rendered) {
         let end = self.log.end + self.block.len() as u64;
         let log: &mut Log = &mut self.log;
-        log.apply(rendered.block, &rendered.commit, rendered.sum, end);
+        log.apply(rendered.block, &rendered.commit, rendered.covered, end);
         if self.block.capacity() > 8 << 20 {
             self.block = Vec::new();
         }

@@ -90,6 +90,36 @@ fn lost_sectors_of_unsynced_appends_are_torn_and_those_of_synced_ones_are_damage
     }
 }
 
+/// Each append vouches for those before it that were synced: also for one whose rows are whole and whose commit line
+/// is not, and for several in a row.
+#[test]
+fn a_lost_sector_before_a_synced_append_is_damage_wherever_it_lies() {
+    let place = Place::new();
+    let mut store = place.open();
+    for index in 0..9 {
+        put(&mut store, &run(index, 1));
+    }
+    let before = place.read().len();
+    let long = Row { payload: Some(vec![b'x'; 2000]), ..row(9) };
+    put(&mut store, std::slice::from_ref(&long));
+    drop(store);
+    let whole = place.read();
+    for sectors in [1, 2, 4] {
+        let mut damaged = 0;
+        for start in (512..before).step_by(512) {
+            let mut bytes = whole.clone();
+            bytes[start..start + 512 * sectors].fill(0);
+            place.write(&bytes);
+            let mut store = place.open();
+            assert!(store.damage().is_some() && store.recovered().is_none(), "{sectors} sectors at {start}");
+            assert!(matches!(store.append(&run(10, 1), Want::Synced), Err(StoreError::Corrupt(_))));
+            assert!(place.read() == bytes, "{sectors} sectors at {start}");
+            damaged += 1;
+        }
+        assert!(damaged > 5);
+    }
+}
+
 #[test]
 fn a_file_whose_first_line_is_cut_begins_anew() {
     let place = Place::new();

@@ -97,6 +97,27 @@ fn a_changed_byte_is_found_or_changes_no_row() {
     assert_eq!(quiet, 0);
 }
 
+/// Spaces may stand behind a commit and behind a row without payload, but what follows stands where it was written.
+#[test]
+fn a_byte_too_many_or_too_few_is_found_unless_it_is_a_space_at_the_end_of_a_line_of_the_last_append() {
+    let place = Place::new();
+    let whole = written(&place);
+    let text = std::str::from_utf8(&whole).unwrap();
+    let commit_before = text[..text.rfind("{\"commit\":").unwrap()].rfind("{\"commit\":").unwrap();
+    let last = commit_before + text[commit_before..].find('\n').unwrap() + 1;
+    let ends = (0..whole.len()).filter(|&at| whole[at] == b'\n' || whole[at.saturating_sub(1)] == b' ');
+    for at in (0..whole.len()).step_by(5).chain(ends) {
+        let more = [&whole[..at], b" ", &whole[at..]].concat();
+        let less = [&whole[..at], &whole[at + 1..]].concat();
+        for (what, bytes) in [("more", more), ("less", less)] {
+            place.write(&bytes);
+            place.drop_index();
+            let found = says(&place, &format!("one {what} at {at}"));
+            assert!(found || (what == "more" && at >= last && whole[at] == b'\n'), "one {what} at {at}");
+        }
+    }
+}
+
 #[test]
 fn lines_removed_doubled_and_swapped_are_found() {
     let place = Place::new();
@@ -128,7 +149,7 @@ fn whole_appends_removed_or_doubled_are_found_unless_they_were_the_last() {
     let mut appends: Vec<Vec<u8>> = vec![Vec::new()];
     for line in whole.split_inclusive(|&b| b == b'\n').skip(1) {
         appends.last_mut().unwrap().extend(line);
-        if line.starts_with(b"{\"kind\":\"commit\"") {
+        if line.starts_with(b"{\"commit\":") {
             appends.push(Vec::new());
         }
     }
@@ -177,13 +198,14 @@ fn sum_text(sum: u64) -> String {
     STANDARD_NO_PAD.encode(sum.to_be_bytes())
 }
 
-/// The commit line that closes `rows` lines with this `check`, at byte `at`, behind the append that `last` closes.
-fn commit_after(last: &str, rows: u64, at: usize, check: u64) -> Vec<u8> {
-    let field = |name: &str| last.split_once(&format!("\"{name}\":")).unwrap().1.split([',', '}']).next().unwrap();
-    let n: u64 = field("n").parse::<u64>().unwrap() + 1;
-    let (tails, line) = (field("tails"), r#"{"kind":"commit","n""#);
+/// The commit line that closes `rows` lines with this sum, at byte `at`, behind the append that `last` closes, in a log of
+/// `count` entries of `app`.
+fn commit_after(last: &str, rows: u64, at: usize, sum: u64, count: u64) -> Vec<u8> {
+    let n: u64 = last.strip_prefix(r#"{"commit":"#).unwrap().split([',', '}']).next().unwrap().parse().unwrap();
+    let tails = xxh3_64(&[&[RowKind::Entry as u8][..], &count.to_le_bytes(), b"app"].concat());
+    let check = xxh3_64(&[sum.to_le_bytes(), tails.to_le_bytes(), (at as u64).to_le_bytes()].concat());
     let rows = if rows == 1 { String::new() } else { format!(",\"rows\":{rows}") };
-    forged(&format!(r#"{line}:{n},"at":{at}{rows},"tails":{tails},"check":"{}""#, sum_text(check)))
+    forged(&format!(r#"{{"commit":{}{rows},"check":"{}""#, n + 1, sum_text(check)))
 }
 
 /// An intent to overwrite `length` bytes at `at` with row 1 of `whole` without its payload; it is added to `check`.
@@ -191,6 +213,8 @@ fn intent(whole: &str, at: u64, length: u64, check: &mut Xxh3) -> Vec<u8> {
     let bare = Row { payload: None, ..row(1) };
     let shown = whole.lines().nth(2).unwrap().split_once(",\"payload\":").unwrap();
     let after = shown.1.split_once(",\"prev\"").unwrap().1.split_once(",\"salt\"").unwrap().0;
+    let length_of_payload = row(1).payload.unwrap().len() - 16;
+    let after = after.replace(",\"commitment\"", &format!(",\"length\":{length_of_payload},\"commitment\""));
     let inner = String::from_utf8(forged(&format!("{},\"payload\":null,\"prev\"{after}", shown.0))).unwrap();
     check.update(&[0xff]);
     check.update(&at.to_le_bytes());
@@ -213,7 +237,7 @@ fn a_forged_index_behind_damage_makes_the_store_allocate_nothing() {
     let damaged = whole.replacen("event number 0", "Event number 0", 1);
     let last = whole.lines().last().unwrap();
     let body = r#"{"kind":"node1","stream":"app","index":1152921504606846976,"body":"AAAA""#;
-    let forged = [damaged.as_bytes(), &forged(body), &commit_after(last, 1, whole.len(), 0)].concat();
+    let forged = [damaged.as_bytes(), &forged(body), &commit_after(last, 1, whole.len(), 0, 4)].concat();
     place.write(&forged);
     place.drop_index();
     let mut store = place.open();
@@ -234,7 +258,7 @@ fn a_forged_intent_leaves_the_log_readable_and_unwritable() {
         let mut check = Xxh3::new();
         let intent = intent(&whole, at, length, &mut check);
         let padded = format!("{}{padding}\n", whole.trim_end());
-        let commit = commit_after(whole.lines().last().unwrap(), 1, padded.len(), check.digest());
+        let commit = commit_after(whole.lines().last().unwrap(), 1, padded.len(), check.digest(), 3);
         let forged = [padded.as_bytes(), &intent, commit.trim_ascii_end(), padding.as_bytes(), b"\n"].concat();
         place.write(&forged);
         place.drop_index();
@@ -258,7 +282,7 @@ fn an_intent_that_is_not_alone_in_its_append_is_damage() {
     for (count, rows) in [(1, erased), (2, run(0, 3)), (3, run(0, 3))] {
         let mut check = Xxh3::new();
         let intents = (0..count).flat_map(|_| intent(&whole, at as u64, length as u64, &mut check)).collect::<Vec<_>>();
-        let commit = commit_after(lines[4], count, whole.len(), check.digest());
+        let commit = commit_after(lines[4], count, whole.len(), check.digest(), 3);
         let forged = [whole.as_bytes(), &intents, &commit].concat();
         place.write(&forged);
         for config in [place.read_only(), place.config(false)] {

@@ -32,20 +32,32 @@ pub fn parse(line: &[u8], known: Option<&StreamId>, with_payload: bool) -> Resul
     let (padding, summed) = summed(line)?;
     let mut line_of = Cursor::new(summed)?;
     let cursor = &mut line_of;
-    cursor.need("{\"kind\":\"")?;
-    let (parsed, may_pad) = if cursor.eat("commit\",\"n\":") {
+    let (parsed, may_pad) = if cursor.eat("{\"commit\":") {
         (Parsed::Commit(commit(cursor)?), true)
-    } else if cursor.eat("erase\",\"at\":") {
-        (Parsed::Erase(intent(cursor)?), false)
     } else {
-        let (row, may_pad) = row(cursor, known, with_payload)?;
-        (Parsed::Row(row), may_pad)
+        cursor.need("{\"kind\":\"")?;
+        if cursor.eat("erase\",\"at\":") {
+            (Parsed::Erase(intent(cursor)?), false)
+        } else {
+            let (row, may_pad) = row(cursor, known, with_payload)?;
+            (Parsed::Row(row), may_pad)
+        }
     };
     cursor.end()?;
     if !padding.is_empty() && (!may_pad || padding.iter().any(|&b| b != b' ')) {
         return Err("padding");
     }
     Ok(parsed)
+}
+
+/// The offset that a line of [`place`](super::place) states.
+pub fn parse_place(line: &[u8]) -> Result<u64, Why> {
+    let (padding, summed) = summed(line)?;
+    let mut cursor = Cursor::new(summed)?;
+    cursor.need("{\"at\":")?;
+    let at = cursor.uint()?;
+    cursor.end()?;
+    if padding.is_empty() { Ok(at) } else { Err("padding") }
 }
 
 /// What follows the line and what its sum covers, which fits.
@@ -63,15 +75,10 @@ fn summed(line: &[u8]) -> Result<(&[u8], &[u8]), Why> {
 
 fn commit(c: &mut Cursor) -> Result<Commit, Why> {
     let n = c.uint()?;
-    c.need(",\"at\":")?;
-    let at = c.uint()?;
     let rows = if c.eat(",\"rows\":") { c.uint().and_then(|n| if n == 1 { Err("rows") } else { Ok(n) })? } else { 1 };
-    let durable =
-        if c.eat(",\"durable\":") { c.uint().and_then(|d| if d == at { Err("durable") } else { Ok(d) })? } else { at };
-    c.need(",\"tails\":")?;
-    let tails = c.sum()?;
+    let durable = if c.eat(",\"durable\":") { Some(c.uint()?) } else { None };
     c.need(",\"check\":")?;
-    Ok(Commit { n, at, rows, durable, tails, check: c.sum()? })
+    Ok(Commit { n, rows, durable, check: c.sum()? })
 }
 
 fn intent(c: &mut Cursor) -> Result<Intent, Why> {
@@ -155,8 +162,9 @@ fn entry(c: &mut Cursor, stream_id: StreamId, with_payload: bool) -> Result<(Row
     c.need(",\"session\":")?;
     let session_id = c.fixed()?;
     let boot_id = if c.eat(",\"boot\":") { c.fixed()? } else { [0; 16] };
-    let logged = payload_ref(c)?;
+    let said = payload_ref(c)?;
     let salt = if c.eat(",\"salt\":") { Some(c.fixed::<SALT>()?) } else { None };
+    let logged = said.map(|said| said.with_length(salt.and(shown.length()))).transpose()?;
     let may_pad = matches!(shown, Shown::Absent);
     let payload = shown.with_salt(salt)?.filter(|_| with_payload);
     let detail = if c.eat(",\"detail\":") {
@@ -190,22 +198,36 @@ fn author(c: &mut Cursor) -> Result<Author, Why> {
     Ok(Author { algorithm, public_key, author_seq, signature })
 }
 
-fn payload_ref(c: &mut Cursor) -> Result<Option<PayloadRef>, Why> {
-    let encoding = if c.eat(",\"encoding\":") {
-        let encoding = name(c)?;
-        if encoding.as_str() == DEFAULT_ENCODING {
-            return Err("encoding");
-        }
-        c.need(",\"length\":")?;
-        encoding
-    } else if c.eat(",\"length\":") {
-        Name::default_encoding()
-    } else {
-        return Ok(None);
-    };
-    let length = c.uint()?;
-    c.need(",\"commitment\":")?;
-    Ok(Some(PayloadRef { encoding, length, commitment: Digest(c.fixed()?) }))
+/// What a line says of the payload that was logged.
+struct Said {
+    encoding: Option<Name>,
+    length: Option<u64>,
+    commitment: Digest,
+}
+
+fn payload_ref(c: &mut Cursor) -> Result<Option<Said>, Why> {
+    let encoding = if c.eat(",\"encoding\":") { Some(name(c)?) } else { None };
+    if encoding.as_ref().is_some_and(|encoding| encoding.as_str() == DEFAULT_ENCODING) {
+        return Err("encoding");
+    }
+    let length = if c.eat(",\"length\":") { Some(c.uint()?) } else { None };
+    if !c.eat(",\"commitment\":") {
+        return if encoding.is_none() && length.is_none() { Ok(None) } else { Err("commitment") };
+    }
+    Ok(Some(Said { encoding, length, commitment: Digest(c.fixed()?) }))
+}
+
+impl Said {
+    /// `shown`: bytes of the payload behind its salt, if the line shows them. That length is not said again.
+    fn with_length(self, shown: Option<u64>) -> Result<PayloadRef, Why> {
+        let length = match (self.length, shown) {
+            (Some(said), shown) if Some(said) != shown => said,
+            (None, Some(shown)) => shown,
+            _ => return Err("length"),
+        };
+        let encoding = self.encoding.unwrap_or_else(Name::default_encoding);
+        Ok(PayloadRef { encoding, length, commitment: self.commitment })
+    }
 }
 
 /// The payload as the line shows it, before its salt is known.
@@ -213,8 +235,8 @@ enum Shown<'a> {
     Absent,
     Text(Cow<'a, str>),
     Bytes(Vec<u8>),
-    /// Not asked for.
-    Skipped,
+    /// Not asked for: its bytes.
+    Skipped(usize),
 }
 
 fn payload<'a>(c: &mut Cursor<'a>, with_payload: bool) -> Result<Shown<'a>, Why> {
@@ -222,17 +244,28 @@ fn payload<'a>(c: &mut Cursor<'a>, with_payload: bool) -> Result<Shown<'a>, Why>
         return Ok(Shown::Absent);
     }
     if c.eat(",\"payload\":") {
-        return Ok(if with_payload { Shown::Text(c.string()?) } else { c.string().map(|_| Shown::Skipped)? });
+        let text = c.string()?;
+        return Ok(if with_payload { Shown::Text(text) } else { Shown::Skipped(text.len()) });
     }
     c.need(",\"payload64\":")?;
-    if with_payload { Ok(Shown::Bytes(c.base64()?)) } else { c.skip_base64().map(|()| Shown::Skipped) }
+    if with_payload { Ok(Shown::Bytes(c.base64()?)) } else { c.skip_base64().map(Shown::Skipped) }
 }
 
 impl Shown<'_> {
+    fn length(&self) -> Option<u64> {
+        let length = match self {
+            Shown::Absent => return None,
+            Shown::Text(text) => text.len(),
+            Shown::Bytes(bytes) => bytes.len(),
+            Shown::Skipped(length) => *length,
+        };
+        Some(length as u64)
+    }
+
     fn with_salt(self, salt: Option<[u8; SALT]>) -> Result<Option<Vec<u8>>, Why> {
         match (self, salt) {
             (Shown::Absent, None) => Ok(None),
-            (Shown::Skipped, _) => Ok(None),
+            (Shown::Skipped(_), _) => Ok(None),
             (Shown::Text(text), Some(salt)) => Ok(Some([&salt, text.as_bytes()].concat())),
             (Shown::Bytes(bytes), Some(salt)) if std::str::from_utf8(&bytes).is_err() => {
                 Ok(Some([&salt[..], &bytes].concat()))

@@ -38,22 +38,26 @@ pub fn erase(out: &mut Vec<u8>, intent: &Intent) {
 /// Appends the line of a commit to `out`.
 pub fn commit(out: &mut Vec<u8>, commit: &Commit) {
     let start = out.len();
-    literal(out, "{\"kind\":\"commit\",\"n\":");
+    literal(out, "{\"commit\":");
     write_uint(out, commit.n);
-    literal(out, ",\"at\":");
-    write_uint(out, commit.at);
     if commit.rows != 1 {
         literal(out, ",\"rows\":");
         write_uint(out, commit.rows);
     }
-    if commit.durable != commit.at {
+    if let Some(durable) = commit.durable {
         literal(out, ",\"durable\":");
-        write_uint(out, commit.durable);
+        write_uint(out, durable);
     }
-    literal(out, ",\"tails\":");
-    write_sum(out, commit.tails);
     literal(out, ",\"check\":");
     write_sum(out, commit.check);
+    finish(out, start);
+}
+
+/// Appends the line that says where the append behind it belongs to `out`.
+pub fn place(out: &mut Vec<u8>, at: u64) {
+    let start = out.len();
+    literal(out, "{\"at\":");
+    write_uint(out, at);
     finish(out, start);
 }
 
@@ -125,8 +129,10 @@ fn entry(out: &mut Vec<u8>, row: &Row, entry: &Entry) {
             literal(out, ",\"encoding\":");
             write_string(out, logged.encoding.as_str());
         }
-        literal(out, ",\"length\":");
-        write_uint(out, logged.length);
+        if row.payload.as_deref().and_then(shown_length) != Some(logged.length) {
+            literal(out, ",\"length\":");
+            write_uint(out, logged.length);
+        }
         literal(out, ",\"commitment\":");
         write_base64(out, &logged.commitment.0);
     }
@@ -153,6 +159,11 @@ fn entry(out: &mut Vec<u8>, row: &Row, entry: &Entry) {
         write_base64(out, &author.signature);
         literal(out, "}");
     }
+}
+
+/// Bytes of a stored payload behind its salt, if it has one.
+fn shown_length(stored: &[u8]) -> Option<u64> {
+    stored.len().checked_sub(SALT).map(|length| length as u64)
 }
 
 fn payload(out: &mut Vec<u8>, stored: Option<&[u8]>) {

@@ -111,6 +111,71 @@ fn a_line_that_is_accepted_renders_to_the_same_bytes() {
     assert!(accepted > 1000 && refused > accepted, "{accepted} {refused}");
 }
 
+/// A line says the length of a payload once: by showing it, or else in a field.
+#[test]
+fn the_length_of_a_payload_is_not_said_where_it_is_shown() {
+    let shown = rendered(&entry_row("a", 0, Some(b"text")));
+    let erased = rendered(&entry_row("a", 0, None));
+    let payload = entry_row("a", 0, Some(b"text")).payload.unwrap();
+    let changed = |line: &[u8], from: &str, to: &str| {
+        let text = String::from_utf8(line.to_vec()).unwrap();
+        assert!(text.contains(from), "{text}");
+        resummed(text.replacen(from, to, 1).as_bytes())
+    };
+    let said = |length: &str| changed(&shown, ",\"commitment\"", &format!(",\"length\":{length},\"commitment\""));
+    for with_payload in [true, false] {
+        let refused = |line: Vec<u8>| parse(line.trim_ascii_end(), None, with_payload).is_err();
+        assert!(!refused(shown.clone()));
+        assert!(refused(said("4")), "the length that is shown, again");
+        assert!(!refused(said("5")), "a length that the payload contradicts");
+        assert!(refused(changed(&shown, ",\"payload\":\"text\"", ",\"payload\":null")), "erased and no length");
+    }
+    let contradicting = read(&said("5")).unwrap();
+    assert_eq!(rendered(&contradicting), said("5"));
+    assert_eq!(contradicting.payload, Some(payload.clone()));
+    assert!(!String::from_utf8(erased.clone()).unwrap().contains("length"), "nothing was logged");
+    let gone = String::from_utf8(rendered(&Row { payload: None, ..entry_row("a", 0, Some(b"text")) })).unwrap();
+    assert!(gone.contains(",\"payload\":null,") && gone.contains(",\"length\":4,\"commitment\":"), "{gone}");
+    // Too short to have a salt: what there is has no length of its own.
+    let short = rendered(&Row { payload: Some(payload[..4].to_vec()), ..entry_row("a", 0, Some(b"text")) });
+    assert!(String::from_utf8(short).unwrap().contains(",\"length\":4,"));
+}
+
+/// An erasure writes over the row's line: without the payload, and with the length that the payload no longer shows.
+#[test]
+fn the_line_of_an_erased_row_fits_into_the_room_of_the_old_one() {
+    let mut rows = samples();
+    for length in (0..70).chain([99, 100, 101, 999, 1000, 1001, 9_999, 10_000, 100_000, 1 << 20]) {
+        for payload in [vec![b'x'; length], vec![0xff; length], vec![0; length]] {
+            rows.push(entry_row("a", 0, Some(&payload)));
+            for kept in 0..18.min(length + 16) {
+                let stored = entry_row("a", 0, Some(&payload)).payload.unwrap()[..kept].to_vec();
+                rows.push(Row { payload: Some(stored), ..entry_row("a", 0, Some(&payload)) });
+            }
+        }
+    }
+    let mut tightest = usize::MAX;
+    for row in rows.into_iter().filter(|row| row.payload.is_some()) {
+        let line = rendered(&row);
+        let erased = rendered(&Row { payload: None, ..row });
+        let room = line.len().checked_sub(erased.len());
+        tightest = tightest.min(room.unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&line))));
+    }
+    assert_eq!(tightest, 0, "an empty payload without a salt is the corner");
+}
+
+#[test]
+fn a_place_comes_back_from_its_line_and_is_no_line_of_a_log() {
+    for at in [0, 44, u64::MAX] {
+        let mut line = Vec::new();
+        place(&mut line, at);
+        assert_eq!(parse_place(line.trim_ascii_end()), Ok(at));
+        assert!(parse_place(&line).is_err() && parse(line.trim_ascii_end(), None, true).is_err());
+        line[6] ^= 1;
+        assert!(parse_place(line.trim_ascii_end()).is_err());
+    }
+}
+
 #[test]
 fn only_erased_rows_and_commits_may_be_padded() {
     let erased = rendered(&entry_row("a", 0, None));
@@ -120,7 +185,7 @@ fn only_erased_rows_and_commits_may_be_padded() {
     assert!(read(&padded(&whole)).is_none());
     assert!(read(&[erased.strip_suffix(b"\n").unwrap(), b" \t\n"].concat()).is_none());
     let mut line = Vec::new();
-    let closing = Commit { n: 3, at: 100, rows: 2, durable: 100, tails: 5, check: 6 };
+    let closing = Commit { n: 3, rows: 2, durable: None, check: 6 };
     commit(&mut line, &closing);
     assert!(
         matches!(parse(&padded(&line)[..line.len() + 2], None, true), Ok(Parsed::Commit(found)) if found == closing)
@@ -129,8 +194,8 @@ fn only_erased_rows_and_commits_may_be_padded() {
 
 #[test]
 fn commits_and_intents_come_back() {
-    for durable in [100, 44, 0] {
-        let closing = Commit { n: 3, at: 100, rows: 2, durable, tails: u64::MAX, check: 0 };
+    for (durable, rows) in [(None, 2), (Some(44), 1), (Some(0), 0)] {
+        let closing = Commit { n: 3, rows, durable, check: u64::MAX };
         let mut line = Vec::new();
         commit(&mut line, &closing);
         assert!(matches!(parse(line.trim_ascii_end(), None, true), Ok(Parsed::Commit(found)) if found == closing));

@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use memchr::memchr2;
 
 /// 9999-12-31T23:59:59.999999Z: later times stand as integers, RFC 3339 has four digits for the year.
@@ -73,23 +73,20 @@ pub fn write_uint(out: &mut Vec<u8>, value: u64) {
     out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 
-/// A quoted base64 string, standard alphabet, padded.
+/// A quoted base64 string, standard alphabet, without padding.
 pub fn write_base64(out: &mut Vec<u8>, bytes: &[u8]) {
-    write_encoded(out, bytes, bytes.len().div_ceil(3) * 4, &STANDARD);
-}
-
-/// A quoted checksum: its 8 bytes, most significant first, in base64 without padding, 11 characters.
-pub fn write_sum(out: &mut Vec<u8>, sum: u64) {
-    write_encoded(out, &sum.to_be_bytes(), 11, &STANDARD_NO_PAD);
-}
-
-fn write_encoded(out: &mut Vec<u8>, bytes: &[u8], length: usize, engine: &impl base64::Engine) {
+    let length = (bytes.len() * 4).div_ceil(3);
     let start = out.len() + 1;
     out.resize(start + length + 1, b'"');
     out[start - 1] = b'"';
     // The slice has the exact length, so this cannot fail.
-    let written = engine.encode_slice(bytes, &mut out[start..start + length]);
+    let written = STANDARD_NO_PAD.encode_slice(bytes, &mut out[start..start + length]);
     debug_assert_eq!(written.ok(), Some(length));
+}
+
+/// A quoted checksum: its 8 bytes, most significant first, in base64, 11 characters.
+pub fn write_sum(out: &mut Vec<u8>, sum: u64) {
+    write_base64(out, &sum.to_be_bytes());
 }
 
 /// Microseconds since 1970 as a quoted RFC 3339 time in UTC, or as an integer when after [`MAX_TIME`].
@@ -234,31 +231,27 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Bytes in base64, canonical: padded, no bits left over.
+    /// Bytes in base64, canonical: no padding, no bits left over.
     pub fn base64(&mut self) -> Result<Vec<u8>, Why> {
-        STANDARD.decode(self.quoted()?).map_err(|_| "base64")
+        STANDARD_NO_PAD.decode(self.quoted()?).map_err(|_| "base64")
     }
 
     /// `N` bytes in base64.
     pub fn fixed<const N: usize>(&mut self) -> Result<[u8; N], Why> {
-        self.decoded(&STANDARD)
-    }
-
-    fn decoded<const N: usize>(&mut self, engine: &impl base64::Engine) -> Result<[u8; N], Why> {
         // decode_slice wants room for its estimate, which rounds up to whole groups.
         let mut room = [0; 48];
-        let found = engine.decode_slice(self.quoted()?, &mut room).map_err(|_| "base64")?;
+        let found = STANDARD_NO_PAD.decode_slice(self.quoted()?, &mut room).map_err(|_| "base64")?;
         room.get(..found).and_then(|bytes| bytes.try_into().ok()).ok_or("base64 of another length")
     }
 
-    /// Steps over a base64 string without decoding it.
-    pub fn skip_base64(&mut self) -> Result<(), Why> {
-        self.quoted().map(drop)
+    /// Steps over a base64 string without decoding it; says how many bytes it stands for.
+    pub fn skip_base64(&mut self) -> Result<usize, Why> {
+        self.quoted().map(|text| text.len() / 4 * 3 + (text.len() % 4).saturating_sub(1))
     }
 
     /// A checksum.
     pub fn sum(&mut self) -> Result<u64, Why> {
-        self.decoded(&STANDARD_NO_PAD).map(u64::from_be_bytes)
+        self.fixed().map(u64::from_be_bytes)
     }
 
     /// A time.
@@ -341,14 +334,22 @@ mod tests {
 
     #[test]
     fn base64_and_integers_have_one_spelling() {
-        for bad in ["\"AB==\"", "\"AA\"", "\"A A=\"", "\"AA-_\"", "\"AA==\\n\""] {
+        for bad in ["\"AB\"", "\"AA==\"", "\"AAA=\"", "\"A\"", "\"AAAAA\"", "\"A A\"", "\"AA-_\"", "\"AA\\n\""] {
             assert!(Cursor::new(bad.as_bytes()).unwrap().base64().is_err(), "{bad}");
         }
         for bad in ["01", "-1", "+1", "", "18446744073709551616"] {
             assert!(Cursor::new(bad.as_bytes()).unwrap().uint().is_err(), "{bad}");
         }
         let mut out = Vec::new();
+        for length in 0..40 {
+            out.clear();
+            write_base64(&mut out, &vec![0xa5; length]);
+            assert_eq!(Cursor::new(&out).unwrap().base64().unwrap(), vec![0xa5; length]);
+            assert_eq!(Cursor::new(&out).unwrap().skip_base64(), Ok(length));
+        }
+        out.clear();
         write_base64(&mut out, &[0, 1, 2, 255]);
+        assert_eq!(out, b"\"AAEC/w\"");
         assert_eq!(Cursor::new(&out).unwrap().fixed::<4>(), Ok([0, 1, 2, 255]));
         assert!(Cursor::new(&out).unwrap().fixed::<3>().is_err());
         out.clear();
