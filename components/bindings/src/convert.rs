@@ -117,18 +117,10 @@ impl From<Row> for types::Row {
 pub fn rows(rows: Vec<types::Row>) -> Result<Vec<Row>, Invalid> {
     let mut parsed: Vec<Row> = Vec::with_capacity(rows.len());
     for row in rows {
-        let stream_id = stream_like(&row.stream_id, parsed.last().map(|row| &row.stream_id))?;
+        let stream_id = StreamId::parse_like(&row.stream_id, parsed.last().map(|row| &row.stream_id))?;
         parsed.push(Row { kind: row.kind.into(), stream_id, index: row.index, body: row.body, payload: row.payload });
     }
     Ok(parsed)
-}
-
-/// The stream id `text`, shared with `like` when it is the same.
-pub(crate) fn stream_like(text: &str, like: Option<&StreamId>) -> Result<StreamId, Invalid> {
-    match like {
-        Some(like) if like.as_str() == text => Ok(like.clone()),
-        _ => StreamId::try_from(text),
-    }
 }
 
 /// A hash; `what` names the field in the error.

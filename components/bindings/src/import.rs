@@ -8,7 +8,7 @@ pub mod log;
 use secure_log::store::{Row, RowKind, Store, StoreError, Want};
 use secure_log::types::StreamId;
 
-use crate::convert::{store_error, stream_like};
+use crate::convert::store_error;
 
 mod wit {
     //! Rows go out borrowed, so that a batch is not copied before the boundary copies it; that takes a
@@ -91,7 +91,7 @@ fn lend(row: &Row) -> RowParam<'_> {
 fn answered(row: RowResult, asked: &StreamId) -> Result<Row, StoreError> {
     Ok(Row {
         kind: row.kind.into(),
-        stream_id: stream_like(&row.stream_id, Some(asked)).map_err(store_error("the store answers with"))?,
+        stream_id: StreamId::parse_like(&row.stream_id, Some(asked)).map_err(store_error("the store answers with"))?,
         index: row.index,
         body: row.body,
         payload: row.payload,

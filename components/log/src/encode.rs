@@ -83,10 +83,18 @@ pub fn encode_entry(entry: &Entry) -> Result<Vec<u8>, Invalid> {
 /// `Malformed` unless [`encode_entry`] of the result gives back `bytes`; `Unsupported` for a version or a
 /// `secure-log.` event type that is not known.
 pub fn decode_entry(bytes: &[u8]) -> Result<Entry, DecodeError> {
+    decode_entry_like(bytes, None)
+}
+
+/// The same for an entry that is expected to be of this stream; whether it is, is the caller's to check.
+///
+/// # Errors
+/// As [`decode_entry`].
+pub fn decode_entry_like(bytes: &[u8], stream: Option<&StreamId>) -> Result<Entry, DecodeError> {
     if bytes.len() > MAX_ENTRY {
         return Err(DecodeError::Malformed(format!("{} bytes, at most {MAX_ENTRY}", bytes.len())));
     }
-    let entry = strict(bytes, read_entry, write_entry)?;
+    let entry = strict(bytes, |r| read_entry(r, stream), write_entry)?;
     check(&entry)?;
     Ok(entry)
 }
@@ -270,14 +278,14 @@ fn check(entry: &Entry) -> Result<(), Invalid> {
     }
 }
 
-fn read_entry(r: &mut Reader) -> Result<Entry, DecodeError> {
+fn read_entry(r: &mut Reader, stream: Option<&StreamId>) -> Result<Entry, DecodeError> {
     array(r, 10)?;
     let version = int(r)?;
     if version != VERSION {
         return Err(DecodeError::Unsupported(format!("entry version {version}")));
     }
     Ok(Entry {
-        stream_id: StreamId::try_from(r.text()?)?,
+        stream_id: StreamId::parse_like(r.text()?, stream)?,
         seqno: int(r)?,
         prev_entry_hash: digest(r)?,
         timestamp: int(r)?,

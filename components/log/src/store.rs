@@ -9,7 +9,8 @@ use std::fmt;
 
 pub use memory::{MemStore, check_batch};
 
-use crate::types::StreamId;
+use crate::encode::decode_entry_like;
+use crate::types::{Entry, StreamId};
 
 /// Events in one batch, at most.
 pub const MAX_BATCH_EVENTS: usize = 8192;
@@ -116,6 +117,16 @@ impl Row {
     /// Bytes this row counts against [`MAX_BATCH_BYTES`] and [`PAGE_BYTES`].
     pub fn bytes(&self) -> usize {
         self.body.len() + self.payload.as_ref().map_or(0, Vec::len)
+    }
+
+    /// The entry whose fields a store may show to people: the body is canonical and of the row's own place. Absent for
+    /// other rows: a store keeps them all the same, bodies are not its to judge.
+    pub fn entry(&self) -> Option<Entry> {
+        if self.kind != RowKind::Entry {
+            return None;
+        }
+        let entry = decode_entry_like(&self.body, Some(&self.stream_id)).ok()?;
+        (entry.stream_id == self.stream_id && entry.seqno == self.index).then_some(entry)
     }
 }
 

@@ -97,6 +97,17 @@ impl StreamId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The id `text`; a copy of `like` when it is the same, as it is from row to row: nothing is parsed then.
+    ///
+    /// # Errors
+    /// As parsing.
+    pub fn parse_like(text: &str, like: Option<&StreamId>) -> Result<StreamId, Invalid> {
+        match like {
+            Some(like) if like.as_str() == text => Ok(like.clone()),
+            _ => StreamId::try_from(text),
+        }
+    }
 }
 
 impl TryFrom<&str> for StreamId {

@@ -1,6 +1,5 @@
 //! What people see of an entry beside its bytes: a view, computed from the body when the row is appended.
 
-use secure_log::encode::decode_entry;
 use secure_log::store::{Row, RowKind};
 
 /// Bytes of salt before the payload of an entry (format.md section 3).
@@ -21,13 +20,7 @@ pub struct Rendered {
 
 /// The columns of a row; absent when it is not an entry, or its body not the canonical entry of its place.
 pub fn render(row: &Row) -> Option<Rendered> {
-    if row.kind != RowKind::Entry {
-        return None;
-    }
-    let entry = decode_entry(&row.body).ok()?;
-    if entry.stream_id != row.stream_id || entry.seqno != row.index {
-        return None;
-    }
+    let entry = row.entry()?;
     Some(Rendered {
         micros: i64::try_from(entry.timestamp).ok()?,
         event_type: entry.event.event_type.as_str().to_owned(),

@@ -34,8 +34,7 @@ CREATE TABLE row (
 ) STRICT;
 
 CREATE TRIGGER row_is_next BEFORE INSERT ON row
-WHEN EXISTS (SELECT 1 FROM row WHERE kind = NEW.kind AND stream = NEW.stream AND idx = NEW.idx)
-  OR NEW.idx > 0 AND NOT EXISTS (SELECT 1 FROM row WHERE kind = NEW.kind AND stream = NEW.stream AND idx = NEW.idx - 1)
+WHEN NEW.idx IS NOT (SELECT coalesce(max(idx) + 1, 0) FROM row WHERE kind = NEW.kind AND stream = NEW.stream)
   OR EXISTS (SELECT 1 FROM row WHERE id = NEW.id)
 BEGIN SELECT RAISE(ABORT, 'a row is appended as the next of its kind and stream'); END;
 

@@ -129,18 +129,22 @@ impl<'a> Reader<'a> {
     fn head(&mut self, major: u8, what: &'static str) -> Result<u64, DecodeError> {
         let [first, rest @ ..] = self.rest else { return Err(expected(what)) };
         let info = first ^ major << 5;
-        if info < 24 {
-            self.rest = rest;
-            return Ok(info.into());
+        match (info, rest) {
+            (0..24, _) => {
+                self.rest = rest;
+                Ok(info.into())
+            }
+            (24, [value, rest @ ..]) if *value >= 24 => {
+                self.rest = rest;
+                Ok((*value).into())
+            }
+            _ => self.long_head(info, rest).ok_or_else(|| expected(what)),
         }
-        self.long_head(info, rest).ok_or_else(|| expected(what))
     }
 
-    /// A value in the bytes behind the head's first: never one that a shorter head could say.
-    #[cold]
+    /// A value in two, four or eight bytes behind the head's first: never one that a shorter head could say.
     fn long_head(&mut self, info: u8, rest: &'a [u8]) -> Option<u64> {
         let (value, least) = match info {
-            24 => (u64::from(*rest.first()?), 24),
             25 => (u64::from(u16::from_be_bytes(*rest.first_chunk()?)), 0x100),
             26 => (u64::from(u32::from_be_bytes(*rest.first_chunk()?)), 0x1_0000),
             27 => (u64::from_be_bytes(*rest.first_chunk()?), 0x1_0000_0000),

@@ -10,7 +10,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use crate::author::LastSeqs;
-use crate::encode::{DecodeError, decode_entry, decode_uint};
+use crate::encode::{DecodeError, decode_entry_like, decode_uint};
 use crate::error::{Finding, FindingKind, LogError};
 use crate::keys::KeyHistory;
 use crate::merkle::{self, Frontier, Tiles};
@@ -223,7 +223,7 @@ fn place_hashed(row: Row, hash: Digest, stream: &StreamId, index: u64) -> Result
             format!("the store answered with {} {} of {}", row.kind.as_str(), row.index, row.stream_id),
         );
     }
-    let entry = match decode_entry(&row.body) {
+    let entry = match decode_entry_like(&row.body, Some(stream)) {
         Ok(entry) => entry,
         Err(DecodeError::Malformed(why)) => return fault(FindingKind::EntryAltered, why),
         Err(DecodeError::Unsupported(what)) => {

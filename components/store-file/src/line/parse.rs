@@ -8,7 +8,6 @@ use secure_log::store::{Row, RowKind};
 use secure_log::types::{Author, DEFAULT_ENCODING, Digest, Entry, Event, Name, PayloadRef, Severity, StreamId};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::render::entry_of;
 use super::text::{Cursor, Why};
 use super::{Commit, Intent, SALT};
 
@@ -30,7 +29,7 @@ const SUM_LEN: usize = 21;
 /// Without `with_payload` the payload is checked by the line's sum only, and left out.
 pub fn parse(line: &[u8], known: Option<&StreamId>, with_payload: bool) -> Result<Parsed, Why> {
     let (padding, summed) = summed(line)?;
-    let mut line_of = Cursor::new(summed)?;
+    let mut line_of = Cursor::new(summed);
     let cursor = &mut line_of;
     let (parsed, may_pad) = if cursor.eat("{\"commit\":") {
         (Parsed::Commit(commit(cursor)?), true)
@@ -53,7 +52,7 @@ pub fn parse(line: &[u8], known: Option<&StreamId>, with_payload: bool) -> Resul
 /// The offset that a line of [`place`](super::place) states.
 pub fn parse_place(line: &[u8]) -> Result<u64, Why> {
     let (padding, summed) = summed(line)?;
-    let mut cursor = Cursor::new(summed)?;
+    let mut cursor = Cursor::new(summed);
     cursor.need("{\"at\":")?;
     let at = cursor.uint()?;
     cursor.end()?;
@@ -64,7 +63,7 @@ pub fn parse_place(line: &[u8]) -> Result<u64, Why> {
 fn summed(line: &[u8]) -> Result<(&[u8], &[u8]), Why> {
     let (text, padding) = line.split_at(line.trim_ascii_end().len());
     let (summed, tail) = text.split_at(text.len().checked_sub(SUM_LEN).ok_or("too short")?);
-    let mut end = Cursor::new(tail)?;
+    let mut end = Cursor::new(tail);
     end.need(",\"sum\":")?;
     if end.sum()? != xxh3_64(summed) {
         return Err("the checksum does not fit");
@@ -87,11 +86,11 @@ fn intent(c: &mut Cursor) -> Result<Intent, Why> {
     let length = c.uint()?;
     c.need(",\"row\":")?;
     // A row holds no intent, so this goes one level deep.
-    let (inner, summed) = summed(c.take_rest().as_bytes())?;
+    let (inner, summed) = summed(c.take_rest())?;
     if !inner.is_empty() {
         return Err("padding");
     }
-    let mut inside = Cursor::new(summed)?;
+    let mut inside = Cursor::new(summed);
     inside.need("{\"kind\":\"")?;
     match row(&mut inside, None, true)? {
         (row, true) if row.payload.is_none() => {
@@ -110,11 +109,7 @@ fn kind(c: &mut Cursor) -> Result<RowKind, Why> {
 }
 
 fn stream(c: &mut Cursor, known: Option<&StreamId>) -> Result<StreamId, Why> {
-    let text = c.string()?;
-    match known {
-        Some(known) if known.as_str() == text => Ok(known.clone()),
-        _ => StreamId::try_from(text.as_ref()).map_err(|_| "stream id"),
-    }
+    StreamId::parse_like(&c.string()?, known).map_err(|_| "stream id")
 }
 
 /// The row and whether spaces may follow its line.
@@ -139,7 +134,7 @@ fn row(c: &mut Cursor, known: Option<&StreamId>, with_payload: bool) -> Result<(
     let payload = if c.eat(",\"payload64\":") { Some(c.base64()?) } else { None };
     let may_pad = payload.is_none();
     let row = Row { kind, stream_id, index, body, payload: payload.filter(|_| with_payload) };
-    if entry_of(&row).is_some() {
+    if row.entry().is_some() {
         return Err("a body that has a plainer form");
     }
     Ok((row, may_pad))

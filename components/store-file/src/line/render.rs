@@ -1,6 +1,6 @@
 //! Rows, intents and commits to lines.
 
-use secure_log::encode::{decode_entry, encode_detail};
+use secure_log::encode::encode_detail;
 use secure_log::store::{Row, RowKind};
 use secure_log::types::{DEFAULT_ENCODING, Entry};
 use xxhash_rust::xxh3::xxh3_64;
@@ -15,7 +15,7 @@ pub fn row(out: &mut Vec<u8>, row: &Row) {
     literal(out, row.kind.as_str());
     literal(out, "\",\"stream\":\"");
     literal(out, row.stream_id.as_str());
-    match entry_of(row) {
+    match row.entry() {
         Some(decoded) => entry(out, row, &decoded),
         None => opaque(out, row),
     }
@@ -59,14 +59,6 @@ pub fn place(out: &mut Vec<u8>, at: u64) {
     literal(out, "{\"at\":");
     write_uint(out, at);
     finish(out, start);
-}
-
-/// The entry whose fields a line may show: the body is canonical and of the row's own place.
-pub(super) fn entry_of(row: &Row) -> Option<Entry> {
-    if row.kind != RowKind::Entry {
-        return None;
-    }
-    decode_entry(&row.body).ok().filter(|entry| entry.stream_id == row.stream_id && entry.seqno == row.index)
 }
 
 fn literal(out: &mut Vec<u8>, text: &str) {

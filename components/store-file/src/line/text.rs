@@ -4,9 +4,8 @@
 
 use std::borrow::Cow;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD_NO_PAD;
-use memchr::memchr2;
+use base64_simd::{AsOut as _, STANDARD_NO_PAD};
+use memchr::memchr;
 
 /// 9999-12-31T23:59:59.999999Z: later times stand as integers, RFC 3339 has four digits for the year.
 pub const MAX_TIME: u64 = 253_402_300_799_999_999;
@@ -75,13 +74,14 @@ pub fn write_uint(out: &mut Vec<u8>, value: u64) {
 
 /// A quoted base64 string, standard alphabet, without padding.
 pub fn write_base64(out: &mut Vec<u8>, bytes: &[u8]) {
-    let length = (bytes.len() * 4).div_ceil(3);
-    let start = out.len() + 1;
-    out.resize(start + length + 1, b'"');
-    out[start - 1] = b'"';
-    // The slice has the exact length, so this cannot fail.
-    let written = STANDARD_NO_PAD.encode_slice(bytes, &mut out[start..start + length]);
-    debug_assert_eq!(written.ok(), Some(length));
+    out.push(b'"');
+    STANDARD_NO_PAD.encode_append(bytes, out);
+    out.push(b'"');
+}
+
+/// Characters of base64 for this many bytes.
+const fn base64_length(bytes: usize) -> usize {
+    (bytes * 4).div_ceil(3)
 }
 
 /// A quoted checksum: its 8 bytes, most significant first, in base64, 11 characters.
@@ -141,27 +141,30 @@ fn days(year: u64, month: u64, day: u64) -> Option<u64> {
     (year / 400 * 146_097 + of_era).checked_sub(719_468)
 }
 
-fn parse_time(text: &str) -> Option<u64> {
-    let field = |start: usize, digits: usize| text.get(start..start + digits)?.parse::<u64>().ok();
+fn parse_time(text: &[u8]) -> Option<u64> {
+    let number = |digits: &[u8]| digits.iter().fold(0, |value, digit| value * 10 + u64::from(digit.wrapping_sub(b'0')));
+    let field = |start: usize, digits: usize| text.get(start..start + digits).map(number);
     let of_day = field(11, 2)? * 3600 + field(14, 2)? * 60 + field(17, 2)?;
     let micros = days(field(0, 4)?, field(5, 2)?, field(8, 2)?)? * DAY + of_day * 1_000_000 + field(20, 6)?;
-    (micros <= MAX_TIME && time(micros) == text.as_bytes()).then_some(micros)
+    // Whatever was no digit does not come out again.
+    (micros <= MAX_TIME && time(micros) == text).then_some(micros)
 }
 
 /// Walks over a line from left to right.
 pub struct Cursor<'a> {
-    rest: &'a str,
+    rest: &'a [u8],
 }
 
 impl<'a> Cursor<'a> {
     /// At the beginning of `line`.
-    pub fn new(line: &'a [u8]) -> Result<Cursor<'a>, Why> {
-        std::str::from_utf8(line).map(|rest| Cursor { rest }).map_err(|_| "not UTF-8")
+    pub fn new(line: &'a [u8]) -> Cursor<'a> {
+        Cursor { rest: line }
     }
 
     /// Steps over `literal` if it stands here.
+    #[inline(always)]
     pub fn eat(&mut self, literal: &str) -> bool {
-        match self.rest.strip_prefix(literal) {
+        match self.rest.strip_prefix(literal.as_bytes()) {
             Some(rest) => {
                 self.rest = rest;
                 true
@@ -171,6 +174,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Steps over `literal`, which must stand here.
+    #[inline(always)]
     pub fn need(&mut self, literal: &'static str) -> Result<(), Why> {
         if self.eat(literal) { Ok(()) } else { Err(literal) }
     }
@@ -181,67 +185,81 @@ impl<'a> Cursor<'a> {
     }
 
     /// Everything that is left.
-    pub fn take_rest(&mut self) -> &'a str {
+    pub fn take_rest(&mut self) -> &'a [u8] {
         std::mem::take(&mut self.rest)
     }
 
     /// An integer up to 2^64-1 without leading zeros.
     pub fn uint(&mut self) -> Result<u64, Why> {
-        let length = self.rest.bytes().take_while(u8::is_ascii_digit).count();
+        let length = self.rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
         let (digits, rest) = self.rest.split_at(length);
-        if length > 1 && digits.starts_with('0') {
-            return Err("leading zero");
+        if length == 0 || length > 1 && digits[0] == b'0' {
+            return Err("integer");
         }
         self.rest = rest;
-        digits.parse().map_err(|_| "integer")
+        let add = |value: u64, digit: &u8| value.checked_mul(10)?.checked_add(u64::from(digit - b'0'));
+        digits.iter().try_fold(0, add).ok_or("integer")
     }
 
     /// The raw inside of a string without escapes.
-    fn quoted(&mut self) -> Result<&'a str, Why> {
-        let rest = self.rest.strip_prefix('"').ok_or("opening quote")?;
-        let end = memchr::memchr(b'"', rest.as_bytes()).ok_or("closing quote")?;
+    fn quoted(&mut self) -> Result<&'a [u8], Why> {
+        let rest = self.rest.strip_prefix(b"\"").ok_or("opening quote")?;
+        let end = memchr(b'"', rest).ok_or("closing quote")?;
         self.rest = &rest[end + 1..];
         Ok(&rest[..end])
     }
 
+    /// The same where its length is known.
+    fn quoted_of(&mut self, length: usize) -> Result<&'a [u8], Why> {
+        match self.rest.split_at_checked(length + 2) {
+            Some(([b'"', inside @ .., b'"'], rest)) => {
+                self.rest = rest;
+                Ok(inside)
+            }
+            _ => Err("a string of this length"),
+        }
+    }
+
     /// A string.
     pub fn string(&mut self) -> Result<Cow<'a, str>, Why> {
-        let mut rest = self.rest.strip_prefix('"').ok_or("opening quote")?;
+        let mut rest = self.rest.strip_prefix(b"\"").ok_or("opening quote")?;
         let mut unescaped = String::new();
         loop {
-            let at = memchr2(b'"', b'\\', rest.as_bytes()).ok_or("closing quote")?;
-            let plain = &rest[..at];
-            if first_escaped(plain.as_bytes()).is_some() {
-                return Err("unescaped control character");
-            }
-            let stop = rest.as_bytes()[at];
+            let at = first_escaped(rest).ok_or("closing quote")?;
+            let plain = std::str::from_utf8(&rest[..at]).map_err(|_| "not UTF-8")?;
+            let stop = rest[at];
             rest = &rest[at + 1..];
-            if stop == b'"' {
-                self.rest = rest;
-                if unescaped.is_empty() {
-                    return Ok(Cow::Borrowed(plain));
+            match stop {
+                b'"' => {
+                    self.rest = rest;
+                    if unescaped.is_empty() {
+                        return Ok(Cow::Borrowed(plain));
+                    }
+                    unescaped.push_str(plain);
+                    return Ok(Cow::Owned(unescaped));
                 }
-                unescaped.push_str(plain);
-                return Ok(Cow::Owned(unescaped));
+                b'\\' => {
+                    unescaped.push_str(plain);
+                    let (byte, after) = escape(rest)?;
+                    unescaped.push(char::from(byte));
+                    rest = after;
+                }
+                _ => return Err("unescaped control character"),
             }
-            unescaped.push_str(plain);
-            let (byte, after) = escape(rest)?;
-            unescaped.push(char::from(byte));
-            rest = after;
         }
     }
 
     /// Bytes in base64, canonical: no padding, no bits left over.
     pub fn base64(&mut self) -> Result<Vec<u8>, Why> {
-        STANDARD_NO_PAD.decode(self.quoted()?).map_err(|_| "base64")
+        STANDARD_NO_PAD.decode_to_vec(self.quoted()?).map_err(|_| "base64")
     }
 
     /// `N` bytes in base64.
     pub fn fixed<const N: usize>(&mut self) -> Result<[u8; N], Why> {
-        // decode_slice wants room for its estimate, which rounds up to whole groups.
-        let mut room = [0; 48];
-        let found = STANDARD_NO_PAD.decode_slice(self.quoted()?, &mut room).map_err(|_| "base64")?;
-        room.get(..found).and_then(|bytes| bytes.try_into().ok()).ok_or("base64 of another length")
+        let mut bytes = [0; N];
+        let text = self.quoted_of(base64_length(N))?;
+        STANDARD_NO_PAD.decode(text, bytes.as_mut_slice().as_out()).map_err(|_| "base64")?;
+        Ok(bytes)
     }
 
     /// Steps over a base64 string without decoding it; says how many bytes it stands for.
@@ -256,26 +274,23 @@ impl<'a> Cursor<'a> {
 
     /// A time.
     pub fn time(&mut self) -> Result<u64, Why> {
-        if self.rest.starts_with('"') {
-            return parse_time(self.quoted()?).ok_or("time");
+        if self.rest.starts_with(b"\"") {
+            return parse_time(self.quoted_of(TIME_LEN)?).ok_or("time");
         }
         self.uint().and_then(|micros| if micros > MAX_TIME { Ok(micros) } else { Err("time") })
     }
 }
 
 /// The character that an escape (its backslash already read) stands for, if it is the one we write.
-fn escape(rest: &str) -> Result<(u8, &str), Why> {
+fn escape(rest: &[u8]) -> Result<(u8, &[u8]), Why> {
     let bad = "escape";
-    let letter = *rest.as_bytes().first().ok_or(bad)?;
-    if letter == b'u' {
-        let byte =
-            rest.get(1..5).and_then(|digits| u8::from_str_radix(digits.strip_prefix("00")?, 16).ok()).ok_or(bad)?;
-        let canonical =
-            byte < 0x20 && short_escape(byte).is_none() && rest.as_bytes().get(3..5) == Some(&hex2(byte)[..]);
-        return if canonical { Ok((byte, &rest[5..])) } else { Err(bad) };
+    if let [b'u', b'0', b'0', high, low, rest @ ..] = rest {
+        let byte = (0..0x20).find(|&byte| short_escape(byte).is_none() && hex2(byte) == [*high, *low]).ok_or(bad)?;
+        return Ok((byte, rest));
     }
-    let byte = (0..0x60).find(|&byte| short_escape(byte) == Some(letter)).ok_or(bad)?;
-    Ok((byte, &rest[1..]))
+    let (letter, rest) = rest.split_first().ok_or(bad)?;
+    let byte = (0..0x60).find(|&byte| short_escape(byte) == Some(*letter)).ok_or(bad)?;
+    Ok((byte, rest))
 }
 
 #[cfg(test)]
@@ -293,7 +308,7 @@ mod tests {
             (MAX_TIME, "9999-12-31T23:59:59.999999Z"),
         ] {
             assert_eq!(std::str::from_utf8(&time(micros)), Ok(text));
-            assert_eq!(parse_time(text), Some(micros));
+            assert_eq!(parse_time(text.as_bytes()), Some(micros));
         }
         for bad in [
             "2025-02-29T00:00:00.000000Z",
@@ -302,7 +317,7 @@ mod tests {
             "+025-01-01T00:00:00.000000Z",
             "é",
         ] {
-            assert_eq!(parse_time(bad), None, "{bad}");
+            assert_eq!(parse_time(bad.as_bytes()), None, "{bad}");
         }
     }
 
@@ -315,7 +330,7 @@ mod tests {
             .collect();
         let mut out = Vec::new();
         write_string(&mut out, &text);
-        assert_eq!(Cursor::new(&out).unwrap().string().unwrap(), text);
+        assert_eq!(Cursor::new(&out).string().unwrap(), text);
         for other in [
             "\"\\/\"",
             "\"\\u0041\"",
@@ -328,36 +343,36 @@ mod tests {
             "\"a",
             "\"\\",
         ] {
-            assert!(Cursor::new(other.as_bytes()).unwrap().string().is_err(), "{other}");
+            assert!(Cursor::new(other.as_bytes()).string().is_err(), "{other}");
         }
     }
 
     #[test]
     fn base64_and_integers_have_one_spelling() {
         for bad in ["\"AB\"", "\"AA==\"", "\"AAA=\"", "\"A\"", "\"AAAAA\"", "\"A A\"", "\"AA-_\"", "\"AA\\n\""] {
-            assert!(Cursor::new(bad.as_bytes()).unwrap().base64().is_err(), "{bad}");
+            assert!(Cursor::new(bad.as_bytes()).base64().is_err(), "{bad}");
         }
         for bad in ["01", "-1", "+1", "", "18446744073709551616"] {
-            assert!(Cursor::new(bad.as_bytes()).unwrap().uint().is_err(), "{bad}");
+            assert!(Cursor::new(bad.as_bytes()).uint().is_err(), "{bad}");
         }
         let mut out = Vec::new();
         for length in 0..40 {
             out.clear();
             write_base64(&mut out, &vec![0xa5; length]);
-            assert_eq!(Cursor::new(&out).unwrap().base64().unwrap(), vec![0xa5; length]);
-            assert_eq!(Cursor::new(&out).unwrap().skip_base64(), Ok(length));
+            assert_eq!(Cursor::new(&out).base64().unwrap(), vec![0xa5; length]);
+            assert_eq!(Cursor::new(&out).skip_base64(), Ok(length));
         }
         out.clear();
         write_base64(&mut out, &[0, 1, 2, 255]);
         assert_eq!(out, b"\"AAEC/w\"");
-        assert_eq!(Cursor::new(&out).unwrap().fixed::<4>(), Ok([0, 1, 2, 255]));
-        assert!(Cursor::new(&out).unwrap().fixed::<3>().is_err());
+        assert_eq!(Cursor::new(&out).fixed::<4>(), Ok([0, 1, 2, 255]));
+        assert!(Cursor::new(&out).fixed::<3>().is_err());
         out.clear();
         write_sum(&mut out, u64::MAX);
         assert_eq!(out, b"\"//////////8\"");
-        assert_eq!(Cursor::new(&out).unwrap().sum(), Ok(u64::MAX));
+        assert_eq!(Cursor::new(&out).sum(), Ok(u64::MAX));
         for bad in ["\"//////////9\"", "\"//////////8=\"", "\"/////////w\"", "\"//////////\""] {
-            assert!(Cursor::new(bad.as_bytes()).unwrap().sum().is_err(), "{bad}");
+            assert!(Cursor::new(bad.as_bytes()).sum().is_err(), "{bad}");
         }
     }
 }
