@@ -9,6 +9,8 @@ use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::symlink;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
@@ -212,8 +214,14 @@ fn beside_a_writer_every_look_is_a_prefix() {
         let file = scratch.path("audit.db");
         let mut writer = opened(writes_as_wasi, &format!("{file}{options}"));
         put(&mut writer, &plain_run("a", 0, 1));
+        let looks = Arc::new(AtomicU64::new(0));
+        let looked = Arc::clone(&looks);
         let writing = thread::spawn(move || {
             for batch in 0..150u64 {
+                // A fast writer does not leave a slow reader behind.
+                while looked.load(Ordering::Relaxed) < batch / 15 {
+                    thread::yield_now();
+                }
                 let rows = plain_run("a", 1 + batch * 20, 20);
                 let padded: Vec<Row> =
                     rows.into_iter().map(|row| Row { payload: Some(noise(7, 2000)), ..row }).collect();
@@ -221,7 +229,7 @@ fn beside_a_writer_every_look_is_a_prefix() {
                 writer.erase(RowKind::Entry, &stream("a"), batch * 20).unwrap();
             }
         });
-        let (mut looks, mut seen) = (0, 0);
+        let mut seen = 0;
         let mut kept = opened(reads_as_wasi, &format!("{file}?readonly"));
         while !writing.is_finished() {
             let mut new = opened(reads_as_wasi, &format!("{file}?readonly"));
@@ -230,14 +238,13 @@ fn beside_a_writer_every_look_is_a_prefix() {
                 assert!(rows.iter().zip(plain_run("a", 0, 4000)).all(|(found, row)| found.body == row.body));
                 assert!(rows.len() >= seen, "{} after {seen}", rows.len());
                 seen = rows.len();
-                looks += 1;
+                looks.fetch_add(1, Ordering::Relaxed);
             }
         }
         writing.join().unwrap();
-        assert!(looks > 3, "{looks} looks");
         assert_eq!(all(&mut kept).len(), 3001);
         assert_eq!(kept.integrity_check().unwrap(), Vec::<String>::new());
-        eprintln!("{options} writer as under WASI: {writes_as_wasi}, reader: {reads_as_wasi}: {looks} looks");
+        eprintln!("{options} writer as under WASI: {writes_as_wasi}, reader: {reads_as_wasi}: {looks:?} looks");
     }
 }
 
