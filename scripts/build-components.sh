@@ -25,6 +25,8 @@ elif printf '%s\n' "${crates[@]}" | grep -qx secure-log-token-softhsm; then
 fi
 [ ${#crates[@]} -gt 0 ] || { echo "no component is named in compose/*.wac" >&2; exit 1; }
 echo "building ${#crates[@]} components: ${crates[*]}"
-cargo build --locked --release --target wasm32-wasip2 "${crates[@]/#/--package=}"
+# The hostile store is in no graph but those of confine.sh: built by itself it would have all that these have in common
+# compiled again, with fewer features.
+cargo build --locked --release --target wasm32-wasip2 "${crates[@]/#/--package=}" --package=secure-log-hostile-store
 case ${1--} in -*) set -- "$@" "${graphs[@]}" ;; esac
 cargo run --locked -p secure-log-compose -- "$@"

@@ -23,6 +23,30 @@ step() {
     fi
 }
 
+# beside COMMAND..: begins it, to run beside the steps that follow on what they leave of the processors; `beside_done` is the
+# command of its step. One at a time; it ends with this script, however that ends.
+beside=
+beside() {
+    said=$(mktemp)
+    # A process group of its own, so that all of it can be ended.
+    set -m
+    { renice -n 10 "$BASHPID" >/dev/null; "$@"; status=$?; echo "beside the steps before: $SECONDS s after the beginning"; exit "$status"; } </dev/null >"$said" 2>&1 &
+    set +m
+    beside=$!
+}
+beside_done() {
+    local status=0
+    wait "$beside" || status=$?
+    beside=
+    cat "$said"
+    return "$status"
+}
+end() {
+    if [ -n "$beside" ]; then kill -- -"$beside" 2>/dev/null; fi
+    rm -f "${said-}"
+}
+trap end EXIT
+
 # The verify workspace, in its own target folder.
 in_verify() { CARGO_TARGET_DIR="$SECURE_LOG_VERIFY_TARGET_DIR" cargo "$1" --locked --manifest-path verify/Cargo.toml "${@:2}"; }
 
@@ -35,10 +59,15 @@ linted() { RUSTC_WORKSPACE_WRAPPER=clippy-driver CLIPPY_ARGS=-D__CLIPPY_HACKERY_
 lints_wasm() { cargo clippy --locked --release --target wasm32-wasip2 $(crates | sed s/^/--package=/) --package=secure-log-hostile-store -- -D warnings; }
 documentation() { RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --features secure-log/contract --no-deps --document-private-items; }
 
+# And the harness itself, which the steps after it run.
+verify_workspace() { linted in_verify test --release --quiet && in_verify build --release --quiet; }
+
 # OpenSSL and SoftHSM for wasm, once per machine; the lints and the build below link them.
 softhsm() { SECURE_LOG_SOFTHSM=$(./scripts/softhsm.sh) && export SECURE_LOG_SOFTHSM; }
 
 step "setup" ./scripts/setup.sh
+# Most of all there is to compile, and nothing before its own step needs it.
+beside verify_workspace
 step "SoftHSM for wasm" softhsm
 step "formatting" formatting
 step "shell syntax" shell_syntax
@@ -56,7 +85,7 @@ step "the token in the graph, beside the native one" ./scripts/token.sh
 step "keys in a token, through the command line" ./scripts/pkcs11.sh
 step "our witness before a public client" ./scripts/witness.sh
 step "the session of the documentation" ./scripts/session.sh
-step "lints and tests of verify" linted in_verify test --release --quiet
+step "lints and tests of verify" beside_done
 step "a token of one's own, through the host" ./scripts/own-token.sh
 step "every stack under wasmtime" ./scripts/verify.sh --all
 

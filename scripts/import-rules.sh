@@ -90,6 +90,13 @@ for source in sys.argv[1:]:
                 for used, how in tables.get(table, {}).items():
                     if not (isinstance(how, dict) and how.get("workspace")):
                         faults.append(f"{name}: {used} is not declared in [workspace.dependencies]")
+            # Where the tests are one program, a file that it does not name is never compiled, and nobody says so.
+            if tables["package"].get("autotests") is False:
+                programs = {manifest.parent / test["path"] for test in tables["test"]}
+                named = re.findall(r"^mod (\w+);", "".join(program.read_text() for program in programs), re.M)
+                for path in sorted(set((manifest.parent / "tests").glob("*.rs")) - programs):
+                    if path.stem not in named:
+                        faults.append(f"{name}: no test program names {path.relative_to(root)}")
 
 skip = {"target", "dist", "state", ".git"}
 for path in sorted(root.rglob("*")):

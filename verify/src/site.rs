@@ -33,8 +33,8 @@ pub struct Site {
 }
 
 impl Site {
-    /// A log in file `name` of `dir/store`, keys in `dir/store.keys`, heads in `dir/store.heads`; the
-    /// directories are made.
+    /// A log in file `name` of `dir/store`, keys in `dir/store.keys`, heads in `dir/store.heads`,
+    /// which begin with `name`; the directories are made.
     ///
     /// # Errors
     /// A directory cannot be made.
@@ -200,7 +200,7 @@ impl Site {
         let mut env = vec![
             ("SECURE_LOG_NAME".to_owned(), LOG_NAME.to_owned()),
             ("SECURE_LOG_BOOT_ID".to_owned(), BOOT_ID.to_owned()),
-            ("SECURE_LOG_HEAD_FILE".to_owned(), format!("{HEADS}/head")),
+            ("SECURE_LOG_HEAD_FILE".to_owned(), self.head_prefix()),
         ];
         match &self.token {
             None => env.extend([
@@ -220,10 +220,36 @@ impl Site {
         env
     }
 
+    /// What the paths of the remembered heads begin with. The store's own name, because two stores in one folder are two
+    /// logs, though they have one log name: the head of one would be a rollback of the other.
+    fn head_prefix(&self) -> String {
+        format!("{HEADS}/{}", self.file.as_deref().unwrap_or("head"))
+    }
+
     fn beside(&self, what: &str) -> PathBuf {
         let mut name = self.store_dir.clone().into_os_string();
         name.push(".");
         name.push(what);
         PathBuf::from(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn head_file(config: &str) -> String {
+        let site = Site::of_config(config, "ed25519").unwrap();
+        site.env().into_iter().find(|(name, _)| name == "SECURE_LOG_HEAD_FILE").unwrap().1
+    }
+
+    #[test]
+    fn two_stores_in_one_folder_remember_heads_apart_and_one_opened_otherwise_remembers_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = |name: &str| format!("{}/{name}", dir.path().display());
+        let head = head_file(&config("audit.jsonl"));
+        assert_ne!(head, head_file(&config("audit.db")));
+        assert_eq!(head, head_file(&config("audit.jsonl?shared")));
     }
 }

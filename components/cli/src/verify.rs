@@ -121,8 +121,7 @@ fn report_text(report: &Report, verdict: &Verdict<'_>) -> String {
         text += &format!("\n  signer     {} to {} by {}", signer.first_seqno, signer.last_seqno, signer.vkey);
         text += &signer.rotated_in.map(|seqno| format!(", rotated in by entry {seqno}")).unwrap_or_default();
     }
-    if report.rotations > 0 {
-        let current = report.current_key.as_deref().unwrap_or("not decided yet");
+    if let (1.., Some(current)) = (report.rotations, &report.current_key) {
         text += &format!("\n  key        {current}, after {} rotation(s)", report.rotations);
     }
     for RevokedKey { vkey, from_seqno, seqno, discounted } in &report.revoked {

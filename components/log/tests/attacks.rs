@@ -2,15 +2,12 @@
 //! change of what a checkpoint covers must be found, by name; nothing may trap, and nothing may be signed
 //! that was not logged.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod support;
-#[path = "support/world.rs"]
-mod world;
-
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use crate::support::{FixedKey, WITNESS};
+use crate::world::{MemHeads, Shared, event, events, log, log_with_heads, pinned, stream};
+use crate::{support, world};
 use secure_log::encode::{decode_entry, encode_cosignature, encode_entry, encode_uint};
 use secure_log::error::{FindingKind, LogError};
 use secure_log::merkle::{Frontier, leaf_hash};
@@ -20,8 +17,6 @@ use secure_log::signer::Algorithm;
 use secure_log::store::{Row, RowKind, Store, Want};
 use secure_log::types::{Detail, Digest, Entry, Tier};
 use secure_log::verify::Report;
-use support::{FixedKey, WITNESS};
-use world::{MemHeads, Shared, event, events, log, log_with_heads, pinned, stream};
 
 /// Two signed segments of a few entries, an erased payload, and the heads that go with them.
 fn signed_log() -> (Shared, MemHeads) {

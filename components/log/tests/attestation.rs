@@ -1,23 +1,17 @@
 //! What an attestation shows: chains that `openssl` makes for keys of the log, in the algorithms that makers of tokens
 //! sign with; and what `verify` says of them.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
-
-mod support;
-#[path = "support/world.rs"]
-mod world;
-
 use std::fs;
 use std::process::Command;
 
+use crate::support::{FixedKey, ORIGIN};
+use crate::world::{Shared, event, log, stream};
 use secure_log::policy::Policy;
 use secure_log::record::{Attestation, Certified, Evidence, KeyAttributes};
 use secure_log::signer::Algorithm::{self, EcdsaP256, Ed25519};
 use secure_log::signer::PublicKey;
 use secure_log::verify::{Report, Signers, Trust};
-use support::{FixedKey, ORIGIN};
 use tempfile::TempDir;
-use world::{Shared, event, log, stream};
 
 /// A certification authority of three levels in a folder.
 struct Maker {

@@ -1,15 +1,9 @@
 //! The cost of each operation in store calls and rows, asserted exactly: what the documentation promises.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod support;
-#[path = "support/world.rs"]
-mod world;
-
+use crate::support::FixedKey;
+use crate::world::{Counts, Shared, event, events, fill, log, pinned, stream};
 use secure_log::signer::Algorithm;
 use secure_log::store::{RowKind, Want};
-use support::FixedKey;
-use world::{Counts, Shared, event, events, fill, log, pinned, stream};
 
 #[test]
 fn an_append_or_batch_is_one_store_call_and_one_sync() {

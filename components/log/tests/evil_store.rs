@@ -14,23 +14,17 @@
 //!    (was opened, or was left without an answer);
 //! 4. if it never did since the lie began, the log itself wrote every one of these entries.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-#[path = "support/evil.rs"]
-mod evil;
-mod support;
-#[path = "support/world.rs"]
-mod world;
-
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::path::Path;
 use std::rc::Rc;
 
+use crate::evil::{Evil, Lie, OTHER};
+use crate::support::{FixedKey, LOG_NAME, STREAM, WITNESS};
+use crate::world::{MemHeads, config, event};
 use chacha20::ChaCha20Rng;
 use chacha20::rand_core::{Rng as _, SeedableRng as _};
-use evil::{Evil, Lie, OTHER};
 use secure_log::encode::decode_entry;
 use secure_log::error::LogError;
 use secure_log::log::{Environment, Log};
@@ -41,8 +35,6 @@ use secure_log::signer::{Algorithm, Signer, SignerError};
 use secure_log::store::{MemStore, RowKind, Store, Want};
 use secure_log::types::{Digest, NewEvent, StreamId};
 use secure_log::verify::{Signers, Trust};
-use support::{FixedKey, LOG_NAME, STREAM, WITNESS};
-use world::{MemHeads, config, event};
 
 /// Histories of each lie, and calls of each.
 const SEEDS: u64 = 12;

@@ -1,19 +1,13 @@
 //! Honest histories of any shape give no finding, and the report says what happened in them.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod support;
-#[path = "support/world.rs"]
-mod world;
-
+use crate::support::{FixedKey, ORIGIN};
+use crate::world::{MemHeads, Shared, TestLog, events, log, log_with_heads, stream};
 use chacha20::ChaCha20Rng;
 use chacha20::rand_core::{Rng as _, SeedableRng as _};
 use secure_log::policy::Policy;
 use secure_log::signer::Algorithm::{EcdsaP256, Ed25519, RsaPssSha256};
 use secure_log::store::Want;
 use secure_log::verify::{Signers, Trust};
-use support::{FixedKey, ORIGIN};
-use world::{MemHeads, Shared, TestLog, events, log, log_with_heads, stream};
 
 struct Story {
     store: Shared,

@@ -1,25 +1,15 @@
 //! The life of a log's key, written by the log itself: whoever pins the first one follows every rotation, and each
 //! other signer is refused.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-#[path = "support/forge.rs"]
-mod forge;
-#[path = "support/pinned.rs"]
-mod pinned;
-mod support;
-#[path = "support/world.rs"]
-mod world;
-
-use pinned::{key, pinned, policy, signed_segment, vkey, whole};
+use crate::pinned::{key, pinned, policy, signed_segment, vkey, whole};
+use crate::support::{FixedKey, ORIGIN, WITNESS};
+use crate::world::{MemHeads, Shared, event, events, log, log_with_heads, stream};
 use secure_log::encode::{decode_entry, rotate_message};
 use secure_log::error::{FindingKind, LogError};
 use secure_log::note::{VerifierKey, cosignature_message, note_line};
 use secure_log::signer::Algorithm::{self, EcdsaP256, Ed25519, RsaPssSha256};
 use secure_log::store::{RowKind, Want};
 use secure_log::types::{Detail, StreamId};
-use support::{FixedKey, ORIGIN, WITNESS};
-use world::{MemHeads, Shared, event, events, log, log_with_heads, stream};
 
 #[test]
 fn one_pinned_key_leads_through_rotations_of_all_algorithms_in_any_order() {

@@ -1,18 +1,10 @@
 //! Key entries that no log writes, forged row by row as an attacker would who has the store and some key, with every
 //! unkeyed hash right: whoever pinned the first key is deceived by none.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-#[path = "support/forge.rs"]
-mod forge;
-#[path = "support/pinned.rs"]
-mod pinned;
-mod support;
-#[path = "support/world.rs"]
-mod world;
-
-use forge::Forge;
-use pinned::{key, pinned, policy, signed_segment, vkey, whole};
+use crate::forge::Forge;
+use crate::pinned::{key, pinned, policy, signed_segment, vkey, whole};
+use crate::support::{FixedKey, ORIGIN, WITNESS};
+use crate::world::{Shared, log, stream};
 use secure_log::encode::{attest_message, revoke_message, rotate_message};
 use secure_log::error::{FindingKind, LogError};
 use secure_log::keys::KEPT;
@@ -21,8 +13,6 @@ use secure_log::signer::Algorithm::{EcdsaP256, Ed25519, RsaPssSha256};
 use secure_log::store::RowKind;
 use secure_log::types::{Detail, Digest};
 use secure_log::verify::{self, Scope};
-use support::{FixedKey, ORIGIN, WITNESS};
-use world::{Shared, log, stream};
 
 /// A policy lists a later key as well, for proof files: whoever stole that one has not stolen the history before it.
 #[test]

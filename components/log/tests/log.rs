@@ -1,11 +1,8 @@
 //! What a user of the log is promised, and what happens when the store fails or someone else writes.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod support;
-#[path = "support/world.rs"]
-mod world;
-
+use crate::support::{FixedKey, LOG_NAME, ORIGIN, STREAM};
+use crate::world;
+use crate::world::{MemHeads, Shared, event, events, fill, log, log_with_heads, opened, pinned, stream};
 use secure_log::author;
 use secure_log::encode::encode_entry;
 use secure_log::error::{FindingKind, LogError};
@@ -13,8 +10,6 @@ use secure_log::log::{Config, verify_consistency_proof, verify_inclusion_proof};
 use secure_log::signer::Algorithm;
 use secure_log::store::{MAX_BATCH_EVENTS, RowKind, StoreError, Want};
 use secure_log::types::{Name, NewEvent, Severity, StreamId, Tier};
-use support::{FixedKey, LOG_NAME, ORIGIN, STREAM};
-use world::{MemHeads, Shared, event, events, fill, log, log_with_heads, opened, pinned, stream};
 
 fn ed25519() -> FixedKey {
     FixedKey::log(Algorithm::Ed25519)

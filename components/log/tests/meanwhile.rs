@@ -1,17 +1,11 @@
 //! An honest log that others write to is never accused: whatever another writer does, and before whichever call of
 //! the store it does it, a verdict has no finding, and reading, sealing, signing and rotating go on.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod support;
-#[path = "support/world.rs"]
-mod world;
-
+use crate::support::{FixedKey, ORIGIN};
+use crate::world::{MemHeads, Shared, at_every_call, event, events, fill, log, log_with_heads, pinned, stream};
 use secure_log::error::{FindingKind, LogError};
 use secure_log::signer::Algorithm::Ed25519;
 use secure_log::store::{RowKind, StoreError, Want};
-use support::{FixedKey, ORIGIN};
-use world::{MemHeads, Shared, at_every_call, event, events, fill, log, log_with_heads, pinned, stream};
 
 type Act = fn(&Shared, &MemHeads);
 

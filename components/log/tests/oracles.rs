@@ -3,12 +3,6 @@
 //!
 //! `scripts/oracles.sh` installs the first two, pinned, outside of the system; `openssl` is the system's.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
-
-#[path = "support/oracle.rs"]
-mod oracle;
-mod support;
-
 use std::path::Path;
 use std::process::Command;
 
@@ -20,8 +14,8 @@ use secure_log::signer::Algorithm;
 use secure_log::types::Digest;
 use serde_json::json;
 
-use oracle::{Case, agree, aics, judged_by_both};
-use support::{FixedKey, ORIGIN, Rows, WITNESS};
+use crate::oracle::{Case, agree, aics, judged_by_both};
+use crate::support::{FixedKey, ORIGIN, Rows, WITNESS};
 
 fn tree(size: usize) -> Rows {
     let mut rows = Rows::new();

@@ -1,14 +1,6 @@
 //! Signed records, judged by programs that are not ours: the canonical form by the PyPI package `rfc8785`, whole
 //! records by `openssl` and `jq` as `docs/records.md` tells people to.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
-
-#[path = "support/oracle.rs"]
-mod oracle;
-#[path = "support/records.rs"]
-mod records;
-mod support;
-
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -18,9 +10,9 @@ use secure_log::record::{MAX_PAYLOAD, Record, Trust, judge};
 use secure_log::signer::Algorithm;
 use serde_json::json;
 
-use oracle::{Case, agree, rfc8785};
-use records::{ATTESTATION, Documents, sign};
-use support::FixedKey;
+use crate::oracle::{Case, agree, rfc8785};
+use crate::record_samples::{ATTESTATION, Documents, sign};
+use crate::support::FixedKey;
 
 #[test]
 fn a_second_implementation_of_rfc_8785_writes_the_same_form_and_refuses_the_same() {

@@ -1,16 +1,12 @@
 //! Our client against witnesses that are honest, of an older specification, or none.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod support;
-#[path = "support/witnessed.rs"]
-mod witnessed;
-
+use crate::support::{FixedKey, WITNESS};
+use crate::witnessed;
+use crate::witnessed::{NOW, Tree, carry, exchange, log_key, status, store, witness};
 use secure_log::note::{VerifierKey, cosignature_message, note_line};
 use secure_log::signer::Algorithm;
 use secure_log::types::Digest;
 use secure_log::witness::{Next, Response, Submission, Unanswered};
-use support::{FixedKey, WITNESS};
-use witnessed::{NOW, Tree, carry, exchange, log_key, status, store, witness};
 
 #[test]
 fn a_log_is_cosigned_in_one_request_or_in_two_when_it_did_not_know_the_size() {

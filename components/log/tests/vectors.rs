@@ -5,20 +5,6 @@
 //! text of `wit/FORMAT.md` alone, without a line of this crate, and the page's own examples are compared
 //! with the files.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
-
-#[path = "support/cosigned.rs"]
-mod cosigned;
-#[path = "support/entries.rs"]
-mod entries;
-#[path = "support/page.rs"]
-mod page;
-#[path = "support/records.rs"]
-mod records;
-#[path = "support/story.rs"]
-mod story;
-mod support;
-
 use std::path::Path;
 use std::process::Command;
 
@@ -35,7 +21,8 @@ use secure_log::types::{Digest, StreamId, hex};
 use secure_log::verify::{self, Scope, Signers, Trust};
 use serde_json::{Value, json};
 
-use support::Rows;
+use crate::support::Rows;
+use crate::{cosigned, entries, page, record_samples, story, support};
 
 fn folder() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors"))
@@ -51,7 +38,7 @@ fn all_vectors() -> Vec<(&'static str, Value)> {
         ("stream.json", story::stream_vectors()),
         ("witness.json", cosigned::witness_vectors()),
         ("evidence.json", story::evidence_vectors()),
-        ("records.json", records::vectors()),
+        ("records.json", record_samples::vectors()),
     ]
 }
 

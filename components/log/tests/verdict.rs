@@ -1,12 +1,8 @@
 //! What a report tells besides a finding: payloads that should be gone, cosignatures that stand for nothing,
 //! producers too many to follow, and on whose word it all rests.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod support;
-#[path = "support/world.rs"]
-mod world;
-
+use crate::support::{FixedKey, ORIGIN, WITNESS};
+use crate::world::{Shared, event, events, log, pinned, stream};
 use secure_log::author;
 use secure_log::encode::encode_cosignature;
 use secure_log::error::LogError;
@@ -16,8 +12,6 @@ use secure_log::signer::Algorithm::Ed25519;
 use secure_log::store::{Row, RowKind, Want};
 use secure_log::types::NewEvent;
 use secure_log::verify::{Report, Signers, Trust};
-use support::{FixedKey, ORIGIN, WITNESS};
-use world::{Shared, event, events, log, pinned, stream};
 
 fn witness() -> VerifierKey {
     VerifierKey::for_witness(WITNESS, FixedKey::witness().public()).unwrap()

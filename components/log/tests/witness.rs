@@ -1,16 +1,12 @@
 //! The witness against logs that are honest, late, forked, and many at once.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod support;
-#[path = "support/witnessed.rs"]
-mod witnessed;
-#[path = "support/world.rs"]
-mod world;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::{Arc, Barrier, Mutex};
 
+use crate::support::{FixedKey, ORIGIN, WITNESS};
+use crate::witnessed::{NOW, Tree, ask, body, carry, exchange, hash, log_key, status, store, witness};
+use crate::{witnessed, world};
 use secure_log::merkle::verify_consistency;
 use secure_log::note::{Checkpoint, Note, SignatureLine, cosignature_message, note_line};
 use secure_log::policy::KnownLogs;
@@ -18,8 +14,6 @@ use secure_log::signer::{Algorithm, Signer, SignerError};
 use secure_log::store::{MemStore, Row, RowKind, Store, StoreError, Want};
 use secure_log::types::{Digest, StreamId};
 use secure_log::witness::{AddCheckpoint, Evidence, OriginHash, Refusal, Unanswered, Verdict, Witness, convict};
-use support::{FixedKey, ORIGIN, WITNESS};
-use witnessed::{NOW, Tree, ask, body, carry, exchange, hash, log_key, status, store, witness};
 
 #[test]
 fn an_honest_log_is_cosigned_at_every_size_and_may_repeat_itself() {

@@ -1,27 +1,21 @@
 //! Our log before a witness that is not ours: the PyPI package aics-witness on a loopback port, asked through our
 //! client half. `scripts/oracles.sh` installs it; where there is no Python for it the test says so and ends.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-#[path = "support/oracle.rs"]
-mod oracle;
-mod support;
-#[path = "support/world.rs"]
-mod world;
 
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use oracle::{INSTALL, oracles};
+use crate::oracle::{INSTALL, oracles};
+use crate::support::{FixedKey, ORIGIN};
+use crate::world;
+use crate::world::{Shared, TestLog, fill, log, stream};
 use secure_log::error::LogError;
 use secure_log::note::{SignatureLine, VerifierKey};
 use secure_log::policy::Policy;
 use secure_log::signer::Algorithm;
 use secure_log::verify::{Signers, Trust};
 use secure_log::witness::{Response, Submission, SubmitError, Unanswered, submit};
-use support::{FixedKey, ORIGIN};
-use world::{Shared, TestLog, fill, log, stream};
 
 /// A running witness; gone when dropped.
 struct Aics {
