@@ -8,4 +8,4 @@ cd "$(dirname "$0")/.."
 
 ./scripts/oracles.sh
 export CARGO_TARGET_WASM32_WASIP2_RUNNER="$SECURE_LOG_ORACLES/wasmtime run"
-exec cargo test --locked --quiet --release --target wasm32-wasip2 -p secure-log --test wycheproof --test hashes
+exec cargo test --locked --quiet --release --target wasm32-wasip2 -p secure-log --test guest

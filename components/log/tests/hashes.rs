@@ -1,6 +1,5 @@
 //! Hashes of many messages at once are the hashes of each: natively by the same library, in wasm by vectors of our
-//! own (`scripts/guest-tests.sh` runs this file there).
-#![allow(clippy::unwrap_used)]
+//! own.
 
 use chacha20::ChaCha20Rng;
 use chacha20::rand_core::{Rng as _, SeedableRng as _};

@@ -1,11 +1,10 @@
 //! Google's Wycheproof vectors against the one function that decides about signatures. Where our rules are
 //! stricter than the vectors' (low-S, RSA of 3072 bits or more) the difference is counted, not skipped.
-#![allow(clippy::unwrap_used, clippy::panic)]
 
+use ::wycheproof::TestResult::{Invalid, Valid};
+use ::wycheproof::{ecdsa, eddsa, rsa_pss_verify};
 use p256::ecdsa::Signature;
 use secure_log::signer::{Algorithm, PublicKey};
-use wycheproof::TestResult::{Invalid, Valid};
-use wycheproof::{ecdsa, eddsa, rsa_pss_verify};
 
 #[test]
 fn ed25519_accepts_the_valid_and_nothing_else() {
