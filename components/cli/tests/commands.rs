@@ -1,25 +1,18 @@
 //! What somebody at a terminal is promised: commands, their output, their exit status.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod desk;
-#[path = "../../log/tests/support/mod.rs"]
-mod support;
-#[path = "../../log/tests/support/world.rs"]
-mod world;
-
+use crate::{support, world};
 use std::ffi::OsString;
 use std::fs;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use desk::{Desk, parsed};
+use crate::desk::{Desk, parsed};
+use crate::world::stream;
 use secure_log::author;
 use secure_log::note::VerifierKey;
 use secure_log::store::{RowKind, StoreError};
 use secure_log::types::{NewEvent, StreamId};
 use secure_log_cli::{CANNOT_TELL, Console, FINDING, USAGE, run};
 use serde_json::Value;
-use world::stream;
 
 #[test]
 fn from_an_empty_folder_to_a_proof_that_a_stranger_checks() {

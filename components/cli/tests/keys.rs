@@ -1,20 +1,12 @@
 //! The life of a key from the command line: attested, handed over, taken back; and what `verify` says of it.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod desk;
-#[path = "../../log/tests/support/mod.rs"]
-mod support;
-#[path = "../../log/tests/support/world.rs"]
-mod world;
-
 use std::fs;
 
-use desk::{Desk, parsed};
+use crate::desk::{Desk, parsed};
+use crate::support::ORIGIN;
 use secure_log::record::{Attestation, Evidence, KeyAttributes};
 use secure_log_cli::{FINDING, USAGE};
 use serde_json::{Value, json};
-use support::ORIGIN;
 
 #[test]
 fn a_key_is_handed_over_and_taken_back_under_one_pin() {

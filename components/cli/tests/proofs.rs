@@ -1,25 +1,16 @@
 //! Proof files that the command line wrote, judged by tools that are not ours.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod desk;
-#[path = "../../log/tests/support/oracle.rs"]
-mod oracle;
-#[path = "../../log/tests/support/mod.rs"]
-mod support;
-#[path = "../../log/tests/support/world.rs"]
-mod world;
-
+use crate::world;
 use std::fs;
 
-use desk::Desk;
-use oracle::{Case, judged_by_both};
+use crate::desk::Desk;
+use crate::oracle::{Case, judged_by_both};
+use crate::support::ORIGIN;
 use secure_log::policy::Policy;
 use secure_log::proof_file::InclusionFile;
 use secure_log::store::Want;
 use secure_log::types::hex;
 use serde_json::json;
-use support::ORIGIN;
 
 #[test]
 fn public_verifiers_judge_our_proof_files_as_we_do() {

@@ -1,17 +1,10 @@
 //! Records on the command line: signed with a key of the keystore, judged with a pinned one, alone and as archives.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod desk;
-#[path = "../../log/tests/support/mod.rs"]
-mod support;
-#[path = "../../log/tests/support/world.rs"]
-mod world;
-
+use crate::support;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use desk::{Desk, Said};
+use crate::desk::{Desk, Said};
 use secure_log::signer::Algorithm;
 use secure_log_cli::{CANNOT_TELL, FINDING, USAGE};
 use serde_json::Value;

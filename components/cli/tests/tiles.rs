@@ -1,31 +1,22 @@
 //! `export --tiles`: what it publishes convinces verifiers that are not ours, survives being stopped anywhere, and is
 //! never bent to fit a log that changed.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod desk;
-#[path = "../../log/tests/support/oracle.rs"]
-mod oracle;
-#[path = "../../log/tests/support/mod.rs"]
-mod support;
-#[path = "../../log/tests/support/world.rs"]
-mod world;
-
+use crate::support;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use desk::{Desk, Said};
-use oracle::{Case, judged_by_both};
+use crate::desk::{Desk, Said};
+use crate::oracle::{Case, judged_by_both};
+use crate::support::ORIGIN;
+use crate::world::{events, stream};
 use secure_log::merkle::{Frontier, leaf_hash};
 use secure_log::note::{Checkpoint, Note};
 use secure_log::store::{RowKind, Want};
 use secure_log::tiles::{Content, Tile, read_entries};
 use secure_log_cli::{CANNOT_TELL, FINDING, USAGE};
 use serde_json::json;
-use support::ORIGIN;
-use world::{events, stream};
 
 type Files = BTreeMap<String, Vec<u8>>;
 

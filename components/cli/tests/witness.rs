@@ -1,26 +1,18 @@
 //! `witness submit` before a witness that decides by the domain's own rules: what is kept, and what its refusals mean.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod desk;
-#[path = "../../log/tests/support/mod.rs"]
-mod support;
-#[path = "../../log/tests/support/world.rs"]
-mod world;
-
 use std::cell::RefCell;
 use std::fs;
 use std::path::Path;
 use std::rc::Rc;
 
-use desk::{Desk, parsed};
+use crate::desk::{Desk, parsed};
+use crate::support::{FixedKey, ORIGIN, WITNESS};
+use crate::world::Shared;
 use secure_log::policy::KnownLogs;
 use secure_log::store::{MemStore, Store as _};
 use secure_log::witness::{AddCheckpoint, ExchangeError, Refusal, Response, Witness};
 use secure_log_cli::{CANNOT_TELL, FINDING, USAGE};
 use serde_json::json;
-use support::{FixedKey, ORIGIN, WITNESS};
-use world::Shared;
 
 const URL: &str = "http://127.0.0.1:7380/w";
 

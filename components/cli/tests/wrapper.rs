@@ -1,9 +1,6 @@
 //! What `scripts/secure-log` promises: which artifact it starts with what, what it makes, and what it never lets
 //! through. `wasmtime` is a script that tells how it was called.
 
-#![cfg(unix)]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
