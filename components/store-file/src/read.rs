@@ -10,9 +10,9 @@ use crate::line::{Parsed, parse};
 use crate::log::Log;
 use crate::window::{Found, Window};
 
-/// Read at once for one row.
+/// Read at once for a row that stands alone.
 const ONE: usize = 4 << 10;
-/// Read at once for a page.
+/// Read at once for rows that stand together.
 const MANY: usize = 64 << 10;
 /// Offsets fetched at once.
 const OFFSETS: usize = 1024;
@@ -72,8 +72,12 @@ impl Reader<'_> {
         let Some((number, chain)) = self.log.chain(kind, stream) else { return Ok(Answer::Is(page)) };
         let (mut bytes, mut index) = (0, start);
         'all: while page.len() < limit && index < chain.count {
-            for at in self.index.offsets(number, chain, index, OFFSETS.min(limit - page.len())) {
-                let Some((row, _)) = self.at(at, kind, stream, index, with_payload, MANY)? else {
+            let offsets = self.index.offsets(number, chain, index, OFFSETS.min(limit - page.len()));
+            for (n, &at) in offsets.iter().enumerate() {
+                // Node rows stand as far apart as the entries below them are long.
+                let near = offsets.get(n + 1).is_some_and(|next| next.wrapping_sub(at) < MANY as u64);
+                let ahead = if near { MANY } else { ONE };
+                let Some((row, _)) = self.at(at, kind, stream, index, with_payload, ahead)? else {
                     return Ok(Answer::Lost(place(kind, stream, index)));
                 };
                 if bytes + row.bytes() > PAGE_BYTES && !page.is_empty() {

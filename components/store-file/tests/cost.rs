@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Place, all, put, run};
-use secure_log::contract::rows::{entry_row, noise, stream};
+use secure_log::contract::rows::{entry_row, noise, plain, stream};
 use secure_log::encode::{decode_entry, encode_entry};
 use secure_log::store::{Row, RowKind, Store, Want};
 use secure_log::types::Name;
@@ -21,7 +21,7 @@ fn since(store: &FileStore, before: Stats) -> Stats {
         tokens: now.tokens - before.tokens,
         links: now.links - before.links,
         reads: now.reads - before.reads,
-        bytes_read: 0,
+        bytes_read: now.bytes_read - before.bytes_read,
         lines_parsed: now.lines_parsed - before.lines_parsed,
         index_writes: now.index_writes - before.index_writes,
         rebuilds: now.rebuilds - before.rebuilds,
@@ -106,6 +106,23 @@ fn a_page_parses_its_rows_once_and_reads_in_large_pieces() {
 }
 
 /// Bytes of the file per canonical byte (body, salt and payload) for rows with payloads of 256 bytes.
+#[test]
+fn rows_that_stand_far_apart_are_read_without_what_lies_between() {
+    let place = Place::new();
+    let mut store = place.open();
+    let rows = 30;
+    for n in 0..rows {
+        let entry = Row { payload: Some(noise(n, 200_000)), ..plain(RowKind::Entry, "a", n) };
+        store.append(&[entry, plain(RowKind::Node1, "a", n)], Want::Synced).unwrap();
+    }
+    let before = store.stats();
+    let page = store.scan(RowKind::Node1, &stream("a"), 0, 256, false).unwrap();
+    assert_eq!(page, (0..rows).map(|n| plain(RowKind::Node1, "a", n)).collect::<Vec<_>>());
+    let cost = since(&store, before);
+    assert_eq!((cost.reads, cost.lines_parsed), (rows, rows));
+    assert!(cost.bytes_read <= rows * 4096, "{} bytes", cost.bytes_read);
+}
+
 fn ratio(batch: usize, rows: &[Row]) -> f64 {
     let place = Place::new();
     let mut store = place.open();
