@@ -80,7 +80,7 @@ step "documentation" documentation
 step "components and composition" ./scripts/build-components.sh
 step "contract suites inside the graph" ./scripts/contract.sh
 step "a hostile store finds nothing" ./scripts/confine.sh
-step "signature vectors in a guest" ./scripts/guest-tests.sh
+step "signatures and hashes in a guest" ./scripts/guest-tests.sh
 step "the token in the graph, beside the native one" ./scripts/token.sh
 step "keys in a token, through the command line" ./scripts/pkcs11.sh
 step "our witness before a public client" ./scripts/witness.sh

@@ -2,8 +2,8 @@
 # Why: that a store sees neither keys nor PINs is a claim about graphs, and graphs are edited. Puts a hostile store
 # (components/hostile-store) in the place of the real one in each graph, with and without `confine`, and looks for
 # canaries in all it says and writes. Without confine it must find every one: a test that can not fail proves nothing.
-# The real stores then do their work in the same rooms. Arguments: graphs of compose/; none: one of each
-# kind.
+# The real stores then do their work in the same rooms. ./scripts/build-components.sh comes first: it builds the hostile
+# store too. Arguments: graphs of compose/; none: one of each kind.
 # PARTS: a folder of components, if not that of ./scripts/build-components.sh.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -170,7 +170,7 @@ pub fn attest_message(origin: &str, seqno: u64, prev: &Digest, vkey: &str, attes
     message
 }
 
-/// The bytes both keys sign in a rotation (format.md section 8):
+/// The bytes both keys sign in a rotation (wit/FORMAT.md section 9):
 /// `"secure-log/rotate/v1\n" || CBOR [origin, seqno, prev-entry-hash, old-vkey, new-vkey, attestation/null]`.
 pub fn rotate_message(
     origin: &str,
@@ -190,7 +190,7 @@ pub fn rotate_message(
     message
 }
 
-/// The bytes the current key signs in a revocation (format.md section 8):
+/// The bytes the current key signs in a revocation (wit/FORMAT.md section 9):
 /// `"secure-log/revoke/v1\n" || CBOR [origin, seqno, prev-entry-hash, vkey, from-seqno]`.
 pub fn revoke_message(origin: &str, seqno: u64, prev: &Digest, vkey: &str, from_seqno: u64) -> Vec<u8> {
     let mut message = b"secure-log/revoke/v1\n".to_vec();
@@ -226,9 +226,11 @@ fn write_entry(w: &mut Writer, entry: &Entry) {
     });
     w.bytes(&entry.session_id).bytes(&entry.boot_id);
     write_event(w, &entry.event);
-    w.option(entry.author.as_ref(), |w, author| {
-        w.array(4).text(&author.algorithm).bytes(&author.public_key).uint(author.author_seq).bytes(&author.signature);
-    });
+    w.option(entry.author.as_ref(), write_author);
+}
+
+fn write_author(w: &mut Writer, author: &Author) {
+    w.array(4).text(&author.algorithm).bytes(&author.public_key).uint(author.author_seq).bytes(&author.signature);
 }
 
 fn write_event(w: &mut Writer, event: &Event) {
@@ -262,8 +264,7 @@ fn check(entry: &Entry) -> Result<(), Invalid> {
         return Err(Invalid(format!("the payload has {} bytes, at most {MAX_PAYLOAD}", payload.length)));
     }
     if let Some(author) = &entry.author {
-        let size = author.algorithm.len() + author.public_key.len() + author.signature.len() + 32;
-        if size > MAX_AUTHOR || author.author_seq > MAX_INT {
+        if canonical(|w| write_author(w, author)).len() > MAX_AUTHOR || author.author_seq > MAX_INT {
             return Err(Invalid(format!(
                 "the author array is larger than {MAX_AUTHOR} bytes or its number is too large"
             )));

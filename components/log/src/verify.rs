@@ -239,7 +239,7 @@ impl<'a, S: Store> Pass<'a, S> {
         let mut limit = PAGE_ROWS;
         loop {
             let next = self.tip.size();
-            let page = match self.store.scan(RowKind::Entry, self.id, next, limit, true) {
+            let mut page = match self.store.scan(RowKind::Entry, self.id, next, limit, true) {
                 // One by one from here on, so that the finding names the entry and not its page.
                 Err(StoreError::Corrupt(_)) if limit > 1 => {
                     limit = 1;
@@ -262,9 +262,9 @@ impl<'a, S: Store> Pass<'a, S> {
                 }
                 return self.end();
             }
+            page.truncate(PAGE_ROWS as usize);
             let commitments = payload::commitments(&page.iter().map(|row| row.payload.as_deref()).collect::<Vec<_>>());
-            let placed = place_each(page, self.id, next).zip(commitments).take(PAGE_ROWS as usize);
-            for ((placed, commitment), seqno) in placed.zip(next..) {
+            for ((placed, commitment), seqno) in place_each(page, self.id, next).zip(commitments).zip(next..) {
                 let placed = match placed {
                     Err(LogError::Unsupported(what)) => return Err(self.altered_or_unsupported(seqno, what)),
                     placed => placed?,

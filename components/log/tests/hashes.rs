@@ -32,6 +32,12 @@ fn every_length_has_its_hash_beside_every_number_of_neighbours() {
 }
 
 #[test]
+fn lengths_around_the_longest_that_is_hashed_beside_others_have_their_hashes() {
+    let lengths = [4094, 4095, 4096, 4097, 4098, 0, 4097, 1, 4096];
+    check(&lengths.map(|length| vec![7; length]));
+}
+
+#[test]
 fn messages_of_any_lengths_do_not_mix() {
     let mut random = ChaCha20Rng::seed_from_u64(2);
     for round in 0..200 {

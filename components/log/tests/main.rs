@@ -1,5 +1,5 @@
-//! Every test of the domain through its public face, but those of guest.rs, which run in a guest too. One program: what they share is compiled and linked once, and the long ones run side by side.
-//! A file that is not named here is found by scripts/import-rules.sh.
+//! Every test of the domain through its public face, but those of guest.rs, which run in a guest too. One program: what
+//! they share is compiled and linked once, and the long ones run side by side. A file that is not named here is found by scripts/import-rules.sh.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 

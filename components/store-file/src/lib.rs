@@ -19,6 +19,7 @@
 //! | `append`, written | 1 write | as synced |
 //! | `append`, empty and synced | 1 fdatasync | 1 fdatasync |
 //! | `erase` | 2 writes, 2 fdatasyncs | those and the token's |
+//! | first `append` or `erase` of an instance | 1 fdatasync more, where no commit says that all before is durable | the same |
 //! | creation | 1 fdatasync, 1 sync of the directory | the same |
 //!
 //! To that comes, in owner mode, an exclusive create and an unlink (`<log>.lock`); and per 64 KiB of log one

@@ -74,8 +74,9 @@ impl Reader<'_> {
         'all: while page.len() < limit && index < chain.count {
             let offsets = self.index.offsets(number, chain, index, OFFSETS.min(limit - page.len()));
             for (n, &at) in offsets.iter().enumerate() {
-                // Node rows stand as far apart as the entries below them are long.
-                let near = offsets.get(n + 1).is_some_and(|next| next.wrapping_sub(at) < MANY as u64);
+                // Other rows than entries stand as far apart as the entries between them are long.
+                let near = kind == RowKind::Entry
+                    || offsets.get(n + 1).is_some_and(|next| next.wrapping_sub(at) < MANY as u64);
                 let ahead = if near { MANY } else { ONE };
                 let Some((row, _)) = self.at(at, kind, stream, index, with_payload, ahead)? else {
                     return Ok(Answer::Lost(place(kind, stream, index)));

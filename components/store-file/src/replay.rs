@@ -182,6 +182,8 @@ fn salvage(file: &mut LogFile, log: &mut Log, window: &mut Window) -> Result<(),
         };
         let next = offset + line.len() as u64 + 1;
         match parsed(file, line) {
+            // More than an append may have is not kept: a forged file has no commit to end it.
+            Ok(Parsed::Row(_) | Parsed::Erase(_)) if block.lines() > MAX_BATCH_ROWS as u64 => {}
             Ok(Parsed::Row(row)) => block.row(&row, offset),
             Ok(Parsed::Erase(intent)) => block.erase(intent),
             Ok(Parsed::Commit(commit)) if commit.n >= log.commits => {

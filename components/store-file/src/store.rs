@@ -52,6 +52,8 @@ pub(crate) struct Open {
     /// Lines of the append that is being made; kept for its capacity.
     pub(crate) block: Vec<u8>,
     pub(crate) recovered: Option<Recovered>,
+    /// Where the log ended when it was opened.
+    pub(crate) opened_at: u64,
     rebuilt: bool,
 }
 
@@ -178,6 +180,7 @@ impl Open {
             window: Window::default(),
             block: Vec::new(),
             recovered: None,
+            opened_at: 0,
             rebuilt: false,
         };
         open.log = open.index.load(&mut open.file)?;
@@ -186,6 +189,7 @@ impl Open {
         }
         let rest = open.replay()?;
         open.settle(rest)?;
+        open.opened_at = open.log.end;
         Ok(open)
     }
 

@@ -117,6 +117,11 @@ impl Open {
 
     fn commit(&mut self, batch: &Batch, want: Want) -> Result<(), StoreError> {
         self.file.check_writable()?;
+        // Whoever appended before may have ended without having said that it is durable: what no commit vouches for
+        // could be lost and taken for the rest of an append that never returned.
+        if self.log.durable < self.opened_at {
+            self.sync()?;
+        }
         match self.commits {
             Some(_) => self.commit_shared(batch)?,
             None => self.commit_owned(batch, want)?,

@@ -120,6 +120,39 @@ fn a_lost_sector_before_a_synced_append_is_damage_wherever_it_lies() {
     }
 }
 
+/// Also where each writer ends after one append, before anybody has said that it is durable: whoever comes next does.
+#[test]
+fn a_lost_sector_of_what_writers_of_one_append_left_is_damage() {
+    for shared in [false, true] {
+        let place = Place::new();
+        let open = || {
+            let mut store = FileStore::default();
+            store.init(&place.config(shared)).unwrap();
+            store
+        };
+        for index in 0..9 {
+            put(&mut open(), &run(index, 1));
+        }
+        let whole = place.read();
+        let last = whole[..whole.len() - 1].rsplit(|&byte| byte == b'\n').nth(1).unwrap().as_ptr() as usize;
+        let last = last - whole.as_ptr() as usize;
+        let mut damaged = 0;
+        for start in (512..last - 512).step_by(512) {
+            let mut bytes = whole.clone();
+            bytes[start..start + 512].fill(0);
+            place.write(&bytes);
+            place.drop_index();
+            std::fs::remove_dir_all(place.commits()).ok();
+            let mut store = open();
+            assert!(store.damage().is_some() && store.recovered().is_none(), "shared {shared}: sector at {start}");
+            assert!(matches!(store.append(&run(9, 1), Want::Synced), Err(StoreError::Corrupt(_))));
+            assert!(place.read() == bytes, "shared {shared}: sector at {start}");
+            damaged += 1;
+        }
+        assert!(damaged > 3, "shared {shared}: {damaged}");
+    }
+}
+
 #[test]
 fn a_file_whose_first_line_is_cut_begins_anew() {
     let place = Place::new();

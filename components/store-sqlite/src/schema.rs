@@ -11,7 +11,7 @@ use crate::error;
 /// `SLog`, big-endian: what `file` and SQLite call the application id.
 pub const APPLICATION_ID: i64 = 0x534c_6f67;
 
-/// Step `n` leads from `user_version` `n` to `n + 1`. A step that was released is never edited.
+/// Step `n` leads from `user_version` `n` to `n + 1`. A step that was released is never edited; none has been yet.
 pub const STEPS: &[&str] = &[ROWS, EVENTS];
 
 /// Rows as stores keep them. `body` is the truth; `micros` to `producer` are rendered from it when the

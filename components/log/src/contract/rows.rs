@@ -122,6 +122,7 @@ pub fn entries(id: &str) -> Vec<Row> {
                 signature: noise(6, 64),
             });
             entry.clock = (seqno % 3 == 0).then_some(seqno);
+            entry.boot_id = if seqno % 3 == 1 { noise(8, 16).try_into().unwrap() } else { [0; 16] };
             entry.timestamp = [0, 1, 999_999, 253_402_300_799_999_999, 253_402_300_800_000_000, i64::MAX as u64]
                 [(seqno % 6) as usize];
         }

@@ -336,7 +336,7 @@ fn stored(events: &[NewEvent], outcomes: &[Outcome], salts: &[u8]) -> Result<Vec
     }
     let salts = salts.as_chunks::<SALT_LEN>().0;
     let each = events.iter().zip(outcomes).zip(salts);
-    Ok(each.map(|((new, outcome), salt)| author::stored(new, salt).filter(|_| is_new(outcome))).collect())
+    Ok(each.map(|((new, outcome), salt)| if is_new(outcome) { author::stored(new, salt) } else { None }).collect())
 }
 
 fn check_events(events: &[NewEvent]) -> Result<(), LogError> {

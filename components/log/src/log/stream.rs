@@ -270,7 +270,8 @@ pub(crate) fn each_entry<S: Store>(
     let mut next = start;
     while next < end {
         let limit = u32::try_from(end - next).map_or(PAGE_ROWS, |left| left.min(PAGE_ROWS));
-        let page = store.scan(RowKind::Entry, stream, next, limit, with_payload)?;
+        let mut page = store.scan(RowKind::Entry, stream, next, limit, with_payload)?;
+        page.truncate(limit as usize);
         if page.is_empty() {
             return Err(LogError::Tampered(finding(
                 stream,
@@ -279,7 +280,7 @@ pub(crate) fn each_entry<S: Store>(
                 "the store does not give these entries",
             )));
         }
-        for placed in place_each(page, stream, next).take(limit as usize) {
+        for placed in place_each(page, stream, next) {
             each(placed?)?;
             next += 1;
         }

@@ -156,7 +156,10 @@ fn entry(c: &mut Cursor, stream_id: StreamId, with_payload: bool) -> Result<(Row
     let clock = if c.eat(",\"clock\":") { Some(c.uint()?) } else { None };
     c.need(",\"session\":")?;
     let session_id = c.fixed()?;
-    let boot_id = if c.eat(",\"boot\":") { c.fixed()? } else { [0; 16] };
+    let boot_id = match c.eat(",\"boot\":") {
+        true => Some(c.fixed()?).filter(|id| *id != [0; 16]).ok_or("boot")?,
+        false => [0; 16],
+    };
     let said = payload_ref(c)?;
     let salt = if c.eat(",\"salt\":") { Some(c.fixed::<SALT>()?) } else { None };
     let logged = said.map(|said| said.with_length(salt.and(shown.length()))).transpose()?;

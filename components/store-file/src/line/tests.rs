@@ -143,6 +143,18 @@ fn the_length_of_a_payload_is_not_said_where_it_is_shown() {
 
 /// An erasure writes over the row's line: without the payload, and with the length that the payload no longer shows.
 #[test]
+fn a_boot_id_of_zeros_is_not_said() {
+    let line = String::from_utf8(rendered(&entry_row("a", 0, None))).unwrap();
+    let with = |boot: &str| {
+        assert!(line.contains("\"session\":") && !line.contains("boot"), "{line}");
+        let said = line.replacen(",\"sum\":", &format!(",\"boot\":\"{boot}\",\"sum\":"), 1);
+        resummed(said.as_bytes())
+    };
+    assert_eq!(read(&with(&"A".repeat(22))), None);
+    assert_eq!(rendered(&read(&with(&format!("B{}", "A".repeat(21)))).unwrap()), with(&format!("B{}", "A".repeat(21))));
+}
+
+#[test]
 fn the_line_of_an_erased_row_fits_into_the_room_of_the_old_one() {
     let mut rows = samples();
     for length in (0..70).chain([99, 100, 101, 999, 1000, 1001, 9_999, 10_000, 100_000, 1 << 20]) {
