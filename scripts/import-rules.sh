@@ -93,7 +93,8 @@ for source in sys.argv[1:]:
             # Where the tests are one program, a file that it does not name is never compiled, and nobody says so.
             if tables["package"].get("autotests") is False:
                 programs = {manifest.parent / test["path"] for test in tables["test"]}
-                named = re.findall(r"(?<!\]\n)^mod (\w+);", "".join(program.read_text() for program in programs), re.M)
+                named = re.findall(r"^(#\[path[^\n]*\n)?mod (\w+);", "".join(program.read_text() for program in programs), re.M)
+                named = [module for elsewhere, module in named if not elsewhere]
                 for path in sorted(set((manifest.parent / "tests").glob("*.rs")) - programs):
                     if path.stem not in named:
                         faults.append(f"{name}: no test program names {path.relative_to(root)}")

@@ -263,12 +263,10 @@ fn check(entry: &Entry) -> Result<(), Invalid> {
     {
         return Err(Invalid(format!("the payload has {} bytes, at most {MAX_PAYLOAD}", payload.length)));
     }
-    if let Some(author) = &entry.author {
-        if canonical(|w| write_author(w, author)).len() > MAX_AUTHOR || author.author_seq > MAX_INT {
-            return Err(Invalid(format!(
-                "the author array is larger than {MAX_AUTHOR} bytes or its number is too large"
-            )));
-        }
+    if let Some(author) = &entry.author
+        && (canonical(|w| write_author(w, author)).len() > MAX_AUTHOR || author.author_seq > MAX_INT)
+    {
+        return Err(Invalid(format!("the author array is larger than {MAX_AUTHOR} bytes or its number is too large")));
     }
     match &event.detail {
         None if event.event_type.as_str().starts_with(RESERVED_PREFIX) => {
