@@ -212,60 +212,44 @@ mod tests {
         }
     }
 
+    /// What `read` takes of `bytes`, if it takes them, is what `write` makes of its answer.
+    fn comes_back<'a, T>(
+        bytes: &'a [u8],
+        read: impl FnOnce(&mut Reader<'a>) -> Result<T, DecodeError>,
+        write: impl FnOnce(&mut Writer, T),
+    ) {
+        let mut reader = Reader::new(bytes);
+        if let Ok(value) = read(&mut reader) {
+            assert_eq!(written(|w| write(w, value)), bytes[..bytes.len() - reader.rest.len()]);
+        }
+    }
+
     #[test]
     fn what_is_read_is_what_would_be_written() {
+        fn uint(w: &mut Writer, value: u64) {
+            w.uint(value);
+        }
         // All first bytes, all second bytes, and enough behind them for any head.
         for first in 0..=255u8 {
             for second in 0..=255u8 {
                 let bytes = [first, second, 0x80, 0, 0, 0, 0, 0, 0, 0x41, 0x42];
-                let taken = |reader: &Reader| bytes.len() - reader.rest.len();
-                let mut reader = Reader::new(&bytes);
-                if let Ok(value) = reader.uint() {
-                    assert_eq!(
-                        written(|w| {
-                            w.uint(value);
-                        }),
-                        bytes[..taken(&reader)]
-                    );
-                }
-                let mut reader = Reader::new(&bytes);
-                if let Ok(value) = reader.bytes() {
-                    assert_eq!(
-                        written(|w| {
-                            w.bytes(value);
-                        }),
-                        bytes[..taken(&reader)]
-                    );
-                }
-                let mut reader = Reader::new(&bytes);
-                if let Ok(value) = reader.text() {
-                    assert_eq!(
-                        written(|w| {
-                            w.text(value);
-                        }),
-                        bytes[..taken(&reader)]
-                    );
-                }
-                let mut reader = Reader::new(&bytes);
-                if let Ok(value) = reader.array() {
-                    assert_eq!(
-                        written(|w| {
-                            w.array(value as usize);
-                        }),
-                        bytes[..taken(&reader)]
-                    );
-                }
-                let mut reader = Reader::new(&bytes);
-                if let Ok(value) = reader.option(Reader::uint) {
-                    assert_eq!(
-                        written(|w| {
-                            w.option(value, |w, value| {
-                                w.uint(value);
-                            });
-                        }),
-                        bytes[..taken(&reader)]
-                    );
-                }
+                comes_back(&bytes, Reader::uint, uint);
+                comes_back(&bytes, Reader::bytes, |w, value| {
+                    w.bytes(value);
+                });
+                comes_back(&bytes, Reader::text, |w, value| {
+                    w.text(value);
+                });
+                comes_back(&bytes, Reader::array, |w, value| {
+                    w.array(value as usize);
+                });
+                comes_back(
+                    &bytes,
+                    |r| r.option(Reader::uint),
+                    |w, value| {
+                        w.option(value, uint);
+                    },
+                );
             }
         }
     }
