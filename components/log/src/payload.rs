@@ -29,7 +29,7 @@ pub fn commitment(stored: &[u8]) -> Digest {
     sha256::one(PREFIX, stored)
 }
 
-/// [`commitment`] of each that is there, in their order; of many nearly twice as fast in wasm.
+/// [`commitment`] of each that is there, in their order; of many twice as fast in wasm.
 pub fn commitments(stored: &[Option<&[u8]>]) -> Vec<Option<Digest>> {
     let present: Vec<&[u8]> = stored.iter().copied().flatten().collect();
     let mut hashes = sha256::each(PREFIX, &present).into_iter();

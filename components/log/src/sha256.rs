@@ -1,7 +1,8 @@
-//! SHA-256 (FIPS 180-4) of many short messages at once: the bytes of a page of entries, the payloads of a batch.
+//! SHA-256 (FIPS 180-4) of many short messages at once: the entries of a page, the payloads of a batch, the nodes over 32
+//! leaves.
 //!
 //! Wasm has no instructions for SHA-256, but vectors of four words: there four messages are hashed side by side, at
-//! nearly twice the rate of one after the other. Elsewhere, and for whatever does not come in numbers, `sha2` hashes,
+//! twice the rate of one after the other. Elsewhere, and for whatever does not come in numbers, `sha2` hashes,
 //! which uses the instructions of the processor. Both are the same function (`tests/hashes.rs`, natively and in wasm).
 //!
 //! Not here: what a prefix means (`merkle`, `payload`).
@@ -10,12 +11,12 @@ use sha2::{Digest as _, Sha256};
 
 use crate::types::Digest;
 
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+pub(crate) use lanes::each;
+
 /// `SHA-256(prefix || message)` of each message, in their order.
+#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
 pub(crate) fn each(prefix: u8, messages: &[&[u8]]) -> Vec<Digest> {
-    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-    if messages.len() >= lanes::WORTH {
-        return lanes::each(prefix, messages);
-    }
     messages.iter().map(|message| one(prefix, message)).collect()
 }
 
@@ -27,19 +28,16 @@ pub(crate) fn one(prefix: u8, message: &[u8]) -> Digest {
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod lanes {
     use std::arch::wasm32::{
-        u8x16_shuffle, u32x4, u32x4_add, u32x4_extract_lane, u32x4_shl, u32x4_shr, u32x4_shuffle, u32x4_splat, u64x2,
-        u64x2_shuffle, v128, v128_and, v128_bitselect, v128_or, v128_xor,
+        u8x16_shuffle, u32x4_add, u32x4_extract_lane, u32x4_shl, u32x4_shr, u32x4_shuffle, u32x4_splat, u64x2,
+        u64x2_shuffle, v128, v128_and, v128_or, v128_xor,
     };
 
     use super::{Digest, one};
 
-    /// Fewer messages than this are faster one after the other.
-    pub const WORTH: usize = 3;
-    /// A longer message would run on alone, at half the rate, after the others have ended.
-    const LONGEST: usize = 4096;
     const BLOCK: usize = 64;
-    /// What a lane without a message works on.
-    const IDLE: [u8; BLOCK] = [0; BLOCK];
+    const LANES: usize = 4;
+    /// A step of all lanes takes as long as this many blocks one after the other.
+    const STEP: usize = 2;
 
     /// The first 32 bits of the fractional parts of the square roots of the first 8 primes.
     const START: [u32; 8] =
@@ -59,87 +57,74 @@ mod lanes {
     /// Word `i` of each lane's state stands in vector `i`.
     type State = [v128; 8];
 
-    /// A message on its way through a lane.
-    #[derive(Clone, Copy)]
-    struct Running<'a> {
-        prefix: u8,
-        data: &'a [u8],
-        /// Where its hash belongs.
-        place: usize,
-        /// The next block.
-        block: usize,
-    }
-
-    impl<'a> Running<'a> {
-        /// With the prefix, the bit 1 and the length (section 5.1.1).
-        fn blocks(&self) -> usize {
-            (1 + self.data.len() + 9).div_ceil(BLOCK)
-        }
-
-        /// The next block: where it stands in the message, or, at the ends of the message, made in `room`.
-        fn next<'b>(&mut self, room: &'b mut [u8; BLOCK]) -> &'b [u8; BLOCK]
-        where
-            'a: 'b,
-        {
-            let (n, length) = (self.block, 1 + self.data.len());
-            self.block += 1;
-            let (start, at) = (n * BLOCK, usize::from(n == 0));
-            let rest: &'a [u8] = self.data.get((start + at).saturating_sub(1)..).unwrap_or(&[]);
-            if let (0, Some(whole)) = (at, rest.first_chunk()) {
-                return whole;
-            }
-            *room = [0; BLOCK];
-            room[..at].fill(self.prefix);
-            let end = at + rest.len().min(BLOCK - at);
-            room[at..end].copy_from_slice(&rest[..end - at]);
-            if start + end == length && end < BLOCK {
-                room[end] = 0x80;
-            }
-            if self.block == self.blocks() {
-                room[BLOCK - 8..].copy_from_slice(&(length as u64 * 8).to_be_bytes());
-            }
-            room
-        }
-    }
-
+    /// `SHA-256(prefix || message)` of each message, in their order: those of about the same length go side by side.
     pub fn each(prefix: u8, messages: &[&[u8]]) -> Vec<Digest> {
         let mut hashes = vec![Digest::ZERO; messages.len()];
-        let mut waiting = messages.iter().enumerate();
-        let mut running: [Option<Running>; 4] = [None; 4];
-        let mut state: State = START.map(|word| u32x4_splat(word));
-        let mut rooms = [[0; BLOCK]; 4];
-        loop {
-            for (lane, slot) in running.iter_mut().enumerate().filter(|(_, slot)| slot.is_none()) {
-                for (place, data) in waiting.by_ref() {
-                    if data.len() > LONGEST {
-                        hashes[place] = one(prefix, data);
-                        continue;
-                    }
-                    *slot = Some(Running { prefix, data, place, block: 0 });
-                    restart(&mut state, lane);
-                    break;
-                }
+        let mut order: Vec<usize> = (0..messages.len()).collect();
+        order.sort_by_key(|&place| blocks(messages[place]));
+        for places in order.chunks(LANES) {
+            let lengths: [usize; LANES] =
+                std::array::from_fn(|lane| places.get(lane).map_or(0, |&at| blocks(messages[at])));
+            let longest = lengths.into_iter().max().unwrap_or(0);
+            if lengths.iter().sum::<usize>() <= STEP * longest {
+                places.iter().for_each(|&place| hashes[place] = one(prefix, messages[place]));
+                continue;
             }
-            if running.iter().all(Option::is_none) {
-                return hashes;
-            }
-            let mut slots = running.iter_mut().zip(&mut rooms);
-            let blocks = [(); 4].map(|()| match slots.next() {
-                Some((Some(running), room)) => running.next(room),
-                _ => &IDLE,
-            });
-            compress(&mut state, blocks);
-            for (lane, slot) in running.iter_mut().enumerate() {
-                if let Some(done) = slot.take_if(|running| running.block == running.blocks()) {
-                    for (bytes, words) in hashes[done.place].0.as_chunks_mut().0.iter_mut().zip(&state) {
-                        *bytes = each_lane(*words)[lane].to_be_bytes();
+            let lanes: [&[u8]; LANES] =
+                std::array::from_fn(|lane| places.get(lane).map_or(&[][..], |&at| messages[at]));
+            let mut state: State = START.map(|word| u32x4_splat(word));
+            let mut rooms = [[0; BLOCK]; LANES];
+            for n in 1..=longest {
+                let mut rooms = rooms.iter_mut();
+                let blocks =
+                    lanes.map(|message| rooms.next().map_or(&[0; BLOCK], |room| block(prefix, message, n - 1, room)));
+                compress(&mut state, blocks);
+                if lengths.contains(&n) {
+                    let words = state.map(each_lane);
+                    for (lane, &place) in places.iter().enumerate().filter(|(lane, _)| lengths[*lane] == n) {
+                        for (bytes, words) in hashes[place].0.as_chunks_mut().0.iter_mut().zip(&words) {
+                            *bytes = words[lane].to_be_bytes();
+                        }
                     }
                 }
             }
         }
+        hashes
     }
 
-    fn each_lane(words: v128) -> [u32; 4] {
+    /// Blocks of a message with its prefix, the bit 1 and its length (section 5.1.1).
+    fn blocks(message: &[u8]) -> usize {
+        (1 + message.len() + 9).div_ceil(BLOCK)
+    }
+
+    /// Block `n` of a message: where it stands there or, at the ends of the message, made in `room`; anything behind it.
+    #[inline(always)]
+    fn block<'a>(prefix: u8, message: &'a [u8], n: usize, room: &'a mut [u8; BLOCK]) -> &'a [u8; BLOCK] {
+        let (length, at) = (1 + message.len(), usize::from(n == 0));
+        let rest = message.get((n * BLOCK + at).saturating_sub(1)..).unwrap_or(&[]);
+        // Copies of known length are a few instructions, others a call to the host.
+        match (at, rest.first_chunk(), rest.first_chunk::<{ BLOCK - 1 }>()) {
+            (0, Some(whole), _) => return whole,
+            (1, _, Some(first)) => {
+                room[0] = prefix;
+                room[1..].copy_from_slice(first);
+                return room;
+            }
+            _ => *room = [0; BLOCK],
+        }
+        room[..at].fill(prefix);
+        let end = at + rest.len().min(BLOCK - at);
+        room[at..end].copy_from_slice(&rest[..end - at]);
+        if n * BLOCK + end == length && end < BLOCK {
+            room[end] = 0x80;
+        }
+        if n + 1 == blocks(message) {
+            room[BLOCK - 8..].copy_from_slice(&(length as u64 * 8).to_be_bytes());
+        }
+        room
+    }
+
+    fn each_lane(words: v128) -> [u32; LANES] {
         [
             u32x4_extract_lane::<0>(words),
             u32x4_extract_lane::<1>(words),
@@ -148,19 +133,12 @@ mod lanes {
         ]
     }
 
-    fn restart(state: &mut State, lane: usize) {
-        let [a, b, c, d] = std::array::from_fn(|at| if at == lane { u32::MAX } else { 0 });
-        let mask = u32x4(a, b, c, d);
-        for (words, start) in state.iter_mut().zip(START) {
-            *words = v128_bitselect(u32x4_splat(start), *words, mask);
-        }
-    }
-
     /// Section 6.2.2, four messages at once: lane `l` works on `blocks[l]`. Inlined into its caller it is half as fast.
     #[inline(never)]
     fn compress(state: &mut State, blocks: [&[u8; BLOCK]; 4]) {
         let mut schedule = words(blocks);
         let [mut a, mut b, mut c, mut d, mut e, mut f, mut g, mut h] = *state;
+        let mut differed = v128_xor(b, c);
         for (round, constants) in ROUND.as_chunks::<16>().0.iter().enumerate() {
             for t in 0..16 {
                 if round > 0 {
@@ -174,7 +152,10 @@ mod lanes {
                 let input = sum(u32x4_splat(constants[t]), schedule[t]);
                 let first = sum(sum(sum(h, s1), choice), input);
                 let s0 = xor(rotated::<2, 30>(a), rotated::<13, 19>(a), rotated::<22, 10>(a));
-                let majority = v128_xor(v128_and(a, v128_xor(b, c)), v128_and(b, c));
+                // What differs between a and b is decided by c, and where b and c agree, b is the majority anyway.
+                let differ = v128_xor(a, b);
+                let majority = v128_xor(b, v128_and(differ, differed));
+                differed = differ;
                 (h, g, f, e) = (g, f, e, sum(d, first));
                 (d, c, b, a) = (c, b, a, sum(first, sum(s0, majority)));
             }

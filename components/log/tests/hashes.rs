@@ -3,8 +3,9 @@
 
 use chacha20::ChaCha20Rng;
 use chacha20::rand_core::{Rng as _, SeedableRng as _};
-use secure_log::merkle::{leaf_hash, leaf_hashes};
+use secure_log::merkle::{Frontier, leaf_hash, leaf_hashes};
 use secure_log::payload::{commitment, commitments};
+use secure_log::types::Digest;
 use sha2::{Digest as _, Sha256};
 
 fn check(messages: &[Vec<u8>]) {
@@ -32,9 +33,16 @@ fn every_length_has_its_hash_beside_every_number_of_neighbours() {
 }
 
 #[test]
-fn lengths_around_the_longest_that_is_hashed_beside_others_have_their_hashes() {
-    let lengths = [4094, 4095, 4096, 4097, 4098, 0, 4097, 1, 4096];
-    check(&lengths.map(|length| vec![7; length]));
+fn a_long_message_among_short_ones_has_its_hash() {
+    for long in [63, 64, 118, 119, 120, 500, 70_000] {
+        for short in 1..8 {
+            for place in 0..=short {
+                let mut messages = vec![vec![7; 20]; short];
+                messages.insert(place, vec![8; long]);
+                check(&messages);
+            }
+        }
+    }
 }
 
 #[test]
@@ -62,5 +70,29 @@ fn what_is_absent_has_no_commitment_and_shifts_no_other() {
             stored.iter().enumerate().map(|(n, bytes)| (present >> n & 1 == 1).then_some(bytes.as_slice())).collect();
         let expected: Vec<_> = some.iter().map(|stored| stored.map(commitment)).collect();
         assert_eq!(commitments(&some), expected);
+    }
+}
+
+/// RFC 9162 section 2.1.1, as it is written there.
+fn mth(leaves: &[Digest]) -> [u8; 32] {
+    match leaves {
+        [] => Sha256::digest([]).into(),
+        [leaf] => leaf.0,
+        _ => {
+            let (left, right) = leaves.split_at(leaves.len().next_power_of_two() / 2);
+            Sha256::digest([&[1][..], &mth(left), &mth(right)].concat()).into()
+        }
+    }
+}
+
+#[test]
+fn a_tree_that_grows_leaf_by_leaf_has_the_root_of_the_rfc_at_every_size() {
+    let leaves: Vec<Digest> = (0..600u32).map(|n| leaf_hash(&n.to_be_bytes())).collect();
+    let mut tree = Frontier::new();
+    for (size, leaf) in leaves.iter().enumerate() {
+        assert_eq!(tree.root().0, mth(&leaves[..size]), "size {size}");
+        tree.push(*leaf, |height, index, hash| {
+            assert_eq!((height, hash.0), (1, mth(&leaves[index as usize * 256..][..256])), "node {index}");
+        });
     }
 }

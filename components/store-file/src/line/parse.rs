@@ -103,7 +103,7 @@ fn intent(c: &mut Cursor) -> Result<Intent, Why> {
 
 /// The name of a kind and `","stream":`; the opening quote of the name is already read.
 fn kind(c: &mut Cursor) -> Result<RowKind, Why> {
-    let found = RowKind::ALL.into_iter().find(|kind| c.eat(kind.as_str())).ok_or("kind")?;
+    let found = RowKind::ALL.iter().copied().find(|kind| c.eat(kind.as_str())).ok_or("kind")?;
     c.need("\",\"stream\":")?;
     Ok(found)
 }
@@ -147,7 +147,7 @@ fn entry(c: &mut Cursor, stream_id: StreamId, with_payload: bool) -> Result<(Row
     c.need(",\"type\":")?;
     let event_type = name(c)?;
     c.need(",\"severity\":\"")?;
-    let severity = Severity::ALL.into_iter().find(|severity| c.eat(severity.as_str())).ok_or("severity")?;
+    let severity = Severity::ALL.iter().copied().find(|severity| c.eat(severity.as_str())).ok_or("severity")?;
     c.need("\",\"producer\":")?;
     let producer = name(c)?;
     let shown = payload(c, with_payload)?;

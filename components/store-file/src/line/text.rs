@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use base64_simd::{AsOut as _, STANDARD_NO_PAD};
-use memchr::memchr;
+use memchr::{memchr, memchr2};
 
 /// 9999-12-31T23:59:59.999999Z: later times stand as integers, RFC 3339 has four digits for the year.
 pub const MAX_TIME: u64 = 253_402_300_799_999_999;
@@ -20,34 +20,38 @@ pub type Why = &'static str;
 /// where JSON has one; everything else stands as UTF-8.
 pub fn write_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
-    let mut rest = text.as_bytes();
-    while let Some(at) = first_escaped(rest) {
-        out.extend_from_slice(&rest[..at]);
-        let byte = rest[at];
-        match short_escape(byte) {
-            Some(letter) => out.extend_from_slice(&[b'\\', letter]),
-            None => {
-                out.extend_from_slice(b"\\u00");
-                out.extend_from_slice(&hex2(byte));
-            }
-        }
-        rest = &rest[at + 1..];
+    if !any(text.as_bytes(), must_escape) {
+        out.extend_from_slice(text.as_bytes());
+    } else {
+        text.bytes().for_each(|byte| write_escaped(out, byte));
     }
-    out.extend_from_slice(rest);
     out.push(b'"');
 }
 
-fn must_escape(byte: u8) -> bool {
-    (byte < 0x20) | (byte == b'"') | (byte == b'\\')
+fn write_escaped(out: &mut Vec<u8>, byte: u8) {
+    if !must_escape(byte) {
+        return out.push(byte);
+    }
+    match short_escape(byte) {
+        Some(letter) => out.extend_from_slice(&[b'\\', letter]),
+        None => {
+            out.extend_from_slice(b"\\u00");
+            out.extend_from_slice(&hex2(byte));
+        }
+    }
 }
 
-/// Where the first byte stands that must be escaped. Pieces are looked at whole and their answers added up as
-/// bytes, which the compiler turns into vector instructions.
-fn first_escaped(bytes: &[u8]) -> Option<usize> {
-    let (pieces, _) = bytes.as_chunks::<32>();
-    let plain = |piece: &&[u8; 32]| piece.iter().fold(0, |any, &byte| any | u8::from(must_escape(byte))) == 0;
-    let skip = pieces.iter().take_while(plain).count() * 32;
-    bytes[skip..].iter().position(|&byte| must_escape(byte)).map(|at| skip + at)
+fn is_control(byte: u8) -> bool {
+    byte < 0x20
+}
+
+fn must_escape(byte: u8) -> bool {
+    is_control(byte) | (byte == b'"') | (byte == b'\\')
+}
+
+/// Whether `is` holds for any of `bytes`. All are looked at: that way the compiler makes vector instructions of it.
+fn any(bytes: &[u8], is: impl Fn(u8) -> bool) -> bool {
+    bytes.iter().fold(0, |any, &byte| any | u8::from(is(byte))) != 0
 }
 
 fn short_escape(byte: u8) -> Option<u8> {
@@ -225,27 +229,25 @@ impl<'a> Cursor<'a> {
         let mut rest = self.rest.strip_prefix(b"\"").ok_or("opening quote")?;
         let mut unescaped = String::new();
         loop {
-            let at = first_escaped(rest).ok_or("closing quote")?;
+            let at = memchr2(b'"', b'\\', rest).ok_or("closing quote")?;
             let plain = std::str::from_utf8(&rest[..at]).map_err(|_| "not UTF-8")?;
-            let stop = rest[at];
-            rest = &rest[at + 1..];
-            match stop {
-                b'"' => {
-                    self.rest = rest;
-                    if unescaped.is_empty() {
-                        return Ok(Cow::Borrowed(plain));
-                    }
-                    unescaped.push_str(plain);
-                    return Ok(Cow::Owned(unescaped));
-                }
-                b'\\' => {
-                    unescaped.push_str(plain);
-                    let (byte, after) = escape(rest)?;
-                    unescaped.push(char::from(byte));
-                    rest = after;
-                }
-                _ => return Err("unescaped control character"),
+            if any(plain.as_bytes(), is_control) {
+                return Err("unescaped control character");
             }
+            let is_end = rest[at] == b'"';
+            rest = &rest[at + 1..];
+            if is_end {
+                self.rest = rest;
+                if unescaped.is_empty() {
+                    return Ok(Cow::Borrowed(plain));
+                }
+                unescaped.push_str(plain);
+                return Ok(Cow::Owned(unescaped));
+            }
+            unescaped.push_str(plain);
+            let (byte, after) = escape(rest)?;
+            unescaped.push(char::from(byte));
+            rest = after;
         }
     }
 
