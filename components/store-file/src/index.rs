@@ -4,9 +4,12 @@
 //! <log>.idx/head    where reading may start, and how many rows each (kind, stream) has there (text)
 //! <log>.idx/<c>     offsets of the rows of chain c: 8 bytes each, little endian, row i at byte 8i
 //! ```
-//! Chains are numbered by their first row in the log. Both are written once per [`SAVE_BYTES`] of log, so
-//! that the steady state of appending touches the log alone. Every byte follows from the log, whoever
-//! writes it, so several writers of one index do not disturb one another.
+//! Chains are numbered by their first row in the log. Both are written once per [`SAVE_BYTES`] of log (of a head that
+//! is longer, once per its length), so that the steady state of appending touches the log alone. Every byte follows
+//! from the log, whoever writes it, so several writers of one index do not disturb one another.
+//!
+//! They are written where they stand, for whatever makes or replaces a file costs the next sync of the log as much again:
+//! a head that is half written, or read at that moment, does not fit its sum and is looked at again.
 //!
 //! `head` must end at a commit line that stands in the log and whose `check` covers the counts. An offset must
 //! lead to a line that says the row's place. Whatever fails is rebuilt from the log, in one pass.
@@ -16,7 +19,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use secure_log::store::{RowKind, StoreError};
@@ -36,52 +39,52 @@ const MAX_HEAD: u64 = 512 << 20;
 const COMMIT_BYTES: u64 = 512;
 /// Open files.
 const HANDLES: usize = 8;
+/// How often a head is read that changes while it is read.
+const LOOKS: usize = 3;
 const FIRST_LINE: &str = "secure-log index 1";
 
 /// The index of one log.
 #[derive(Debug)]
 pub struct Index {
     directory: PathBuf,
-    token: String,
     writable: bool,
+    head: Option<Medium>,
     handles: Vec<(usize, Medium)>,
     saved_end: u64,
+    head_length: u64,
 }
 
 impl Index {
-    /// Beside the log. `token` is this instance's own.
-    pub fn new(log: &Path, token: &str, writable: bool) -> Index {
+    /// Beside the log.
+    pub fn new(log: &Path, writable: bool) -> Index {
         let mut directory = log.as_os_str().to_owned();
         directory.push(".idx");
-        Index { directory: directory.into(), token: token.to_owned(), writable, handles: Vec::new(), saved_end: 0 }
+        Index { directory: directory.into(), writable, head: None, handles: Vec::new(), saved_end: 0, head_length: 0 }
     }
 
     /// The log's state at the newest head, or at the beginning when there is none that fits.
     pub fn load(&mut self, file: &mut LogFile) -> Result<Log, StoreError> {
-        let log = self.read_head().and_then(|text| parse_head(&text));
-        let log = match log {
-            Some(log) if stands_in(&log, file)? => log,
-            _ => Log::default(),
-        };
+        let log = settled(|| self.read_head(), |text| fitting(text, file))?.unwrap_or_default();
         self.saved_end = log.end;
         Ok(log)
     }
 
-    fn read_head(&self) -> Option<String> {
+    fn read_head(&self) -> Option<Vec<u8>> {
         let path = self.directory.join("head");
         // A head is small; whatever else lies there is not read.
-        (fs::metadata(&path).ok()?.len() <= MAX_HEAD).then(|| fs::read_to_string(&path).ok())?
+        (fs::metadata(&path).ok()?.len() <= MAX_HEAD).then(|| fs::read(&path).ok())?
     }
 
     /// Closes its files; the next save begins at the beginning.
     pub fn forget(&mut self) {
         self.handles.clear();
+        self.head = None;
         self.saved_end = 0;
     }
 
     /// Saves when enough was appended since the last time.
     pub fn save_if_due(&mut self, log: &mut Log, file: &mut LogFile) {
-        if log.end.saturating_sub(self.saved_end) >= SAVE_BYTES {
+        if log.end.saturating_sub(self.saved_end) >= SAVE_BYTES.max(self.head_length) {
             self.save(log, file);
         }
     }
@@ -99,11 +102,13 @@ impl Index {
     }
 
     fn try_save(&mut self, log: &mut Log, file: &mut LogFile) -> Result<(), StoreError> {
-        match fs::create_dir(&self.directory) {
-            Err(error) if error.kind() != ErrorKind::AlreadyExists => {
-                return Err(failed("creating", &self.directory, &error));
+        if self.head.is_none() {
+            match fs::create_dir(&self.directory) {
+                Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+                    return Err(failed("creating", &self.directory, &error));
+                }
+                _ => {}
             }
-            _ => {}
         }
         for (number, chain) in log.chains.iter_mut().enumerate() {
             if chain.recent.is_empty() {
@@ -117,11 +122,26 @@ impl Index {
             chain.recent = Vec::new();
         }
         log.unsaved = 0;
-        let temporary = self.directory.join(format!("head.{}", self.token));
-        let done = fs::write(&temporary, head(log)).and_then(|()| fs::rename(&temporary, self.directory.join("head")));
-        done.map_err(|error| failed("writing", &temporary, &error))?;
+        let text = head(log);
+        self.head_length = text.len() as u64;
+        let written = self.write_head(text.as_bytes());
+        if let Err(error) = written {
+            self.head = None;
+            return Err(failed("writing", &self.directory.join("head"), &error));
+        }
         file.stats.index_writes += 1;
         Ok(())
+    }
+
+    fn write_head(&mut self, text: &[u8]) -> io::Result<()> {
+        let head = match self.head.take() {
+            Some(head) => head,
+            None => Medium::open(&self.directory.join("head"), Access::Create)?,
+        };
+        let head = self.head.insert(head);
+        head.write_full(0, text)?;
+        // Of another log, or of another writer: seldom longer.
+        if head.size()? > text.len() as u64 { head.set_size(text.len() as u64) } else { Ok(()) }
     }
 
     /// Offsets of rows `start` and following of a chain, at most `limit`; 0 where the index has none.
@@ -162,6 +182,33 @@ impl Index {
             self.handles.insert(0, (number, file));
         }
         Ok(&self.handles[0].1)
+    }
+}
+
+/// What `fits` makes of what `read` finds; of a file that changes meanwhile, what it finds later.
+fn settled<T>(
+    mut read: impl FnMut() -> Option<Vec<u8>>,
+    mut fits: impl FnMut(&[u8]) -> Result<Option<T>, StoreError>,
+) -> Result<Option<T>, StoreError> {
+    let mut before = None;
+    for _ in 0..LOOKS {
+        let found = read();
+        if found.is_none() || found == before {
+            break;
+        }
+        if let Some(fitting) = found.as_deref().map(&mut fits).transpose()?.flatten() {
+            return Ok(Some(fitting));
+        }
+        before = found;
+    }
+    Ok(None)
+}
+
+/// The state that a head states, if it is one of this log.
+fn fitting(head: &[u8], file: &mut LogFile) -> Result<Option<Log>, StoreError> {
+    match std::str::from_utf8(head).ok().and_then(parse_head) {
+        Some(log) if stands_in(&log, file)? => Ok(Some(log)),
+        _ => Ok(None),
     }
 }
 
@@ -224,4 +271,34 @@ fn stands_in(log: &Log, file: &mut LogFile) -> Result<bool, StoreError> {
     let line = &bytes[start..];
     let Ok(Parsed::Commit(commit)) = parse(line, None, false) else { return Ok(false) };
     Ok(commit.n.checked_add(1) == Some(log.commits) && commit.check == log.last.check())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// Reads the words one after the other, and the last again and again; only "whole" fits.
+    fn looks(words: &[&str]) -> (bool, usize) {
+        let mut read = 0;
+        let found = settled(
+            || {
+                let word = words.get(read).or(words.last())?;
+                read += 1;
+                Some(word.as_bytes().to_vec())
+            },
+            |word| Ok((word == b"whole").then_some(())),
+        );
+        (found.unwrap().is_some(), read)
+    }
+
+    #[test]
+    fn a_head_that_is_written_while_it_is_read_is_read_again() {
+        assert_eq!(looks(&["whole"]), (true, 1));
+        assert_eq!(looks(&["half", "whole"]), (true, 2));
+        assert_eq!(looks(&["half", "other half", "whole"]), (true, 3));
+        assert_eq!(looks(&["wrong"]), (false, 2), "what does not change is not waited for");
+        assert_eq!(looks(&["1", "2", "3", "whole"]), (false, 3));
+        assert_eq!(looks(&[]), (false, 0));
+    }
 }

@@ -23,7 +23,7 @@
 //! | creation | 1 fdatasync, 1 sync of the directory | the same |
 //!
 //! To that comes, in owner mode, an exclusive create and an unlink (`<log>.lock`); and per 64 KiB of log one
-//! write per (kind, stream) that grew and one of the index's head, none of them synced.
+//! write per (kind, stream) that grew and one of the index's head (of a longer head per its length), none of them synced.
 //!
 //! # What a crash leaves
 //! A torn append behind the last commit: `init` cuts it off (owner) or the next append covers it (shared),

@@ -12,7 +12,6 @@ use crate::log::Log;
 use crate::read::{Answer, Reader, Stored};
 use crate::replay::{Rest, replay};
 use crate::shared::Commits;
-use crate::token;
 use crate::window::Window;
 
 /// What `init` found behind the last commit, and cut off; opened read-only, and left there.
@@ -168,7 +167,7 @@ impl Store for FileStore {
 impl Open {
     fn new(config: Config, stats: Stats) -> Result<Open, StoreError> {
         let file = open_file(&config, stats)?;
-        let index = Index::new(&config.path, &token::new()?, config.mode != Mode::ReadOnly);
+        let index = Index::new(&config.path, config.mode != Mode::ReadOnly);
         let shared = config.mode == Mode::Shared && file.check_writable().is_ok();
         let commits = if shared { Some(Commits::open(&config.path)?) } else { None };
         let mut open = Open {

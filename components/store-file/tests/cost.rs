@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Place, all, put, run};
-use secure_log::contract::rows::{entry_row, noise, plain, stream};
+use secure_log::contract::rows::{entry_row, noise, plain, plain_run, stream};
 use secure_log::encode::{decode_entry, encode_entry};
 use secure_log::store::{Row, RowKind, Store, Want};
 use secure_log::types::Name;
@@ -26,6 +26,26 @@ fn since(store: &FileStore, before: Stats) -> Stats {
         index_writes: now.index_writes - before.index_writes,
         rebuilds: now.rebuilds - before.rebuilds,
     }
+}
+
+#[test]
+fn a_head_of_many_streams_is_written_once_per_its_length() {
+    let place = Place::new();
+    let mut store = place.open();
+    for start in (0..4000).step_by(1000) {
+        let rows: Vec<Row> = (start..start + 1000).flat_map(|n| plain_run(&format!("stream-{n:0>60}"), 0, 1)).collect();
+        put(&mut store, &rows);
+    }
+    put(&mut store, &run(0, 2000));
+    let head = std::fs::metadata(place.index().join("head")).unwrap().len();
+    assert!(head > 4 * (64 << 10), "{head}");
+    let (begin, before) = (place.read().len() as u64, store.stats());
+    while since(&store, before).index_writes == 0 {
+        let next = store.last(RowKind::Entry, &stream("app")).unwrap().map_or(0, |row| row.index + 1);
+        put(&mut store, &run(next, 100));
+    }
+    let grown = place.read().len() as u64 - begin;
+    assert!((head..head + (128 << 10)).contains(&grown), "{grown} of {head}");
 }
 
 #[test]

@@ -80,6 +80,16 @@ fn an_index_deleted_garbled_cut_or_swapped_makes_no_difference() {
     }
 }
 
+#[test]
+fn what_lies_where_the_head_is_written_is_gone_afterwards() {
+    let place = written();
+    fs::write(place.index().join("head"), vec![b'x'; 100_000]).unwrap();
+    drop(place.open());
+    let mut store = place.open();
+    assert!(store.stats().lines_parsed < ROWS, "{:?}", store.stats());
+    assert_eq!(all(&mut store).unwrap(), run(0, ROWS));
+}
+
 /// A head that is whole in itself but counts fewer or more rows than the log has, or names another last append.
 #[test]
 fn a_head_with_other_counts_or_another_append_is_not_believed() {
