@@ -214,7 +214,8 @@ pub trait Store {
     fn last(&mut self, kind: RowKind, stream: &StreamId) -> Result<Option<Row>, StoreError>;
 
     /// Rows from `start` in order of index: at most `limit` and about [`PAGE_BYTES`], at least one if
-    /// there is one and `limit` is not 0. Without `with_payload` every payload is absent in the answer.
+    /// there is one and `limit` is not 0; fewer than there are is no sign of the end ([`full_page`]). Without
+    /// `with_payload` every payload is absent in the answer.
     fn scan(
         &mut self,
         kind: RowKind,
@@ -230,4 +231,117 @@ pub trait Store {
     /// Drops the payload of a row, durably, idempotent; the body stays. No such row: `Invalid`. Opened read-only:
     /// `Denied`.
     fn erase(&mut self, kind: RowKind, stream: &StreamId, index: u64) -> Result<(), StoreError>;
+}
+
+/// A page of [`Store::scan`] that is not cut short because a store likes to answer with less at once: half of
+/// [`PAGE_BYTES`] at least, if there are so many rows. Store calls: as many as that takes, one more at the end.
+///
+/// # Errors
+/// Those of the store, if they come before any row: later ones come to whoever asks for the rest.
+pub fn full_page<S: Store>(
+    store: &mut S,
+    kind: RowKind,
+    stream: &StreamId,
+    start: u64,
+    limit: u32,
+    with_payload: bool,
+) -> Result<Vec<Row>, StoreError> {
+    let mut page = store.scan(kind, stream, start, limit, with_payload)?;
+    let mut bytes = page.iter().map(Row::bytes).sum::<usize>();
+    while !page.is_empty() && page.len() < limit as usize && bytes <= PAGE_BYTES / 2 {
+        let (next, left) = (start.saturating_add(page.len() as u64), limit - page.len() as u32);
+        let more = store.scan(kind, stream, next, left, with_payload).unwrap_or_default();
+        if more.is_empty() {
+            break;
+        }
+        for row in more {
+            bytes += row.bytes();
+            if bytes > PAGE_BYTES {
+                return Ok(page);
+            }
+            page.push(row);
+        }
+    }
+    Ok(page)
+}
+
+#[cfg(all(test, feature = "contract"))]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::contract::rows::{plain_run, stream};
+
+    /// Answers with two rows at once, and not at all from row `fails` on.
+    struct Sparing {
+        rows: MemStore,
+        fails: u64,
+        calls: usize,
+    }
+
+    impl Store for Sparing {
+        fn init(&mut self, config: &str) -> Result<(), StoreError> {
+            self.rows.init(config)
+        }
+        fn append(&mut self, rows: &[Row], want: Want) -> Result<(), StoreError> {
+            self.rows.append(rows, want)
+        }
+        fn get(&mut self, kind: RowKind, stream: &StreamId, index: u64) -> Result<Option<Row>, StoreError> {
+            self.rows.get(kind, stream, index)
+        }
+        fn last(&mut self, kind: RowKind, stream: &StreamId) -> Result<Option<Row>, StoreError> {
+            self.rows.last(kind, stream)
+        }
+        fn scan(
+            &mut self,
+            kind: RowKind,
+            stream: &StreamId,
+            start: u64,
+            limit: u32,
+            with_payload: bool,
+        ) -> Result<Vec<Row>, StoreError> {
+            self.calls += 1;
+            match start >= self.fails {
+                true => Err(StoreError::Io("broken".into())),
+                false => self.rows.scan(kind, stream, start, limit.min(2), with_payload),
+            }
+        }
+        fn streams(&mut self, after: Option<&StreamId>, limit: u32) -> Result<Vec<StreamId>, StoreError> {
+            self.rows.streams(after, limit)
+        }
+        fn erase(&mut self, kind: RowKind, stream: &StreamId, index: u64) -> Result<(), StoreError> {
+            self.rows.erase(kind, stream, index)
+        }
+    }
+
+    #[test]
+    fn a_page_is_filled_with_as_many_answers_as_it_takes_and_keeps_what_came_before_an_error() {
+        let all = plain_run("a", 0, 9);
+        let mut store = Sparing { rows: MemStore::new(), fails: u64::MAX, calls: 0 };
+        store.init("memory").unwrap();
+        store.append(&all, Want::Synced).unwrap();
+        let mut page = |fails, start, limit| {
+            (store.fails, store.calls) = (fails, 0);
+            let page = full_page(&mut store, RowKind::Entry, &stream("a"), start, limit, true);
+            (page, store.calls)
+        };
+        assert_eq!(page(99, 0, 9), (Ok(all.clone()), 5));
+        assert_eq!(page(99, 0, 10), (Ok(all.clone()), 6));
+        assert_eq!(page(99, 3, 3), (Ok(all[3..6].to_vec()), 2));
+        assert_eq!(page(99, 9, 3), (Ok(Vec::new()), 1));
+        assert_eq!(page(99, 0, 0), (Ok(Vec::new()), 1));
+        assert_eq!(page(4, 1, 9), (Ok(all[1..5].to_vec()), 3));
+        assert_eq!(page(1, 1, 9), (Err(StoreError::Io("broken".into())), 1));
+    }
+
+    #[test]
+    fn a_page_has_at_least_half_of_what_it_may_have_and_not_more() {
+        let large = |index| Row { payload: Some(vec![7; 150_000]), ..plain_run("a", index, 1).remove(0) };
+        let rows: Vec<Row> = (0..20).map(large).collect();
+        let mut store = Sparing { rows: MemStore::new(), fails: u64::MAX, calls: 0 };
+        store.init("memory").unwrap();
+        store.append(&rows, Want::Synced).unwrap();
+        let page = full_page(&mut store, RowKind::Entry, &stream("a"), 0, 20, true).unwrap();
+        assert_eq!((page.as_slice(), store.calls), (&rows[..4], 2));
+        assert!(page.iter().map(Row::bytes).sum::<usize>() > PAGE_BYTES / 2);
+    }
 }

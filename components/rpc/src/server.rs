@@ -1,6 +1,6 @@
 //! The server half: one request body in, one response body out, over any store.
 
-use secure_log::store::{Row, Store, StoreError};
+use secure_log::store::{Row, Store, StoreError, full_page};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -92,7 +92,8 @@ fn call(store: &mut impl Store, method: &str, params: &str) -> Result<String, Fa
         }
         "scan" => {
             let (Kind(kind), Stream(stream), start, limit, with_payload) = args::<(_, _, _, u32, _)>(params)?;
-            let rows = store.scan(kind, &stream, start, limit.min(MAX_PAGE_ROWS), with_payload)?;
+            // Every answer costs the client a request.
+            let rows = full_page(store, kind, &stream, start, limit.min(MAX_PAGE_ROWS), with_payload)?;
             let mut page = String::new();
             push_rows(&mut page, &rows);
             Ok(page)

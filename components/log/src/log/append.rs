@@ -18,12 +18,12 @@ use crate::types::{
 pub(super) struct Ready {
     tip: Tip,
     rows: Vec<Row>,
-    entries: Vec<Entry>,
+    noted: Vec<Entry>,
 }
 
 impl From<Draft<'_>> for Ready {
     fn from(draft: Draft) -> Ready {
-        Ready { tip: draft.tip, rows: draft.rows, entries: draft.entries }
+        Ready { tip: draft.tip, rows: draft.rows, noted: draft.noted }
     }
 }
 
@@ -274,10 +274,13 @@ impl<S: Store, E: Environment> Log<S, E> {
 }
 
 fn take_in(stream: &mut Stream, ready: Ready, want: Want) {
-    for entry in &ready.entries {
+    for entry in &ready.noted {
         note_entry(&mut stream.recent, &mut stream.authors, entry);
     }
     stream.tip = ready.tip;
+    if let (Some(recent), Some(last)) = (&mut stream.recent, stream.tip.size().checked_sub(1)) {
+        recent.push(last, None);
+    }
     if want == Want::Synced {
         stream.durable_through = stream.tip.size().checked_sub(1);
     }

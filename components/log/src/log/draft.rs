@@ -23,15 +23,15 @@ pub(super) struct Draft<'a> {
     moment: Moment,
     pub tip: Tip,
     pub rows: Vec<Row>,
-    /// Entries in the order of `rows`, for the window of idempotency keys.
-    pub entries: Vec<Entry>,
+    /// The entries with an idempotency key or an author, in their order.
+    pub noted: Vec<Entry>,
     bytes: usize,
 }
 
 impl<'a> Draft<'a> {
     pub fn new(stream: &'a Stream, moment: Moment, events: usize) -> Draft<'a> {
         let rows = Vec::with_capacity(events + 4);
-        Draft { stream, moment, tip: stream.tip.clone(), rows, entries: Vec::with_capacity(events), bytes: 0 }
+        Draft { stream, moment, tip: stream.tip.clone(), rows, noted: Vec::new(), bytes: 0 }
     }
 
     /// Adds the next entry. `stored`: what the store keeps as its payload.
@@ -72,7 +72,9 @@ impl<'a> Draft<'a> {
             let stream_id = self.stream.id.clone();
             return Err(LogError::Tampered(Finding { stream_id, first_seqno: seqno, last_seqno: seqno, kind, detail }));
         }
-        self.entries.push(entry);
+        if entry.event.idempotency_key.is_some() || entry.author.is_some() {
+            self.noted.push(entry);
+        }
         Ok((seqno, hash))
     }
 

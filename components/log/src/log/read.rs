@@ -4,7 +4,7 @@ use super::stream::{Placed, broken, each_entry, finding, place, tampered};
 use super::{Environment, Log, ReadEntry};
 use crate::error::{FindingKind, LogError};
 use crate::payload;
-use crate::store::{RowKind, Store};
+use crate::store::{RowKind, Store, full_page};
 use crate::types::{Detail, Digest, StreamId};
 
 /// Entries in one answer of `read_since`, at most, whatever was asked.
@@ -29,7 +29,7 @@ impl<S: Store, E: Environment> Log<S, E> {
     }
 
     /// Entries from `start`, in order: at most `limit` (capped at 10,000) and about 1 MiB, at least one
-    /// unless `start` is the end of the stream. One store call a page, one more at its end.
+    /// unless `start` is the end of the stream. One store call a page of the store's, one more at its end.
     ///
     /// # Errors
     /// `EntryNotFound` when `start` is beyond the end, `StreamNotFound`, `Tampered`, those of the store.
@@ -42,7 +42,7 @@ impl<S: Store, E: Environment> Log<S, E> {
         if limit == 0 {
             return Ok(Vec::new());
         }
-        let rows = self.guard(|store| store.scan(RowKind::Entry, id, start, limit, true))?;
+        let rows = self.guard(|store| full_page(store, RowKind::Entry, id, start, limit, true))?;
         let mut page: Vec<ReadEntry> = Vec::with_capacity(rows.len());
         for (seqno, row) in (start..).zip(rows.into_iter().take(limit as usize)) {
             let read = checked(id, place(row, id, seqno)?)?;
