@@ -104,7 +104,7 @@ impl Frontier {
         let index = self.size;
         self.leaves.push(leaf);
         self.size += 1;
-        if self.size % GROUP != 0 {
+        if !self.size.is_multiple_of(GROUP) {
             return;
         }
         let mut hash = combined(self.leaves.clone());
@@ -114,7 +114,7 @@ impl Frontier {
             let Some(left) = self.stack.pop() else { break };
             hash = node_hash(&left, &hash);
             level += 1;
-            if level % LEVELS == 0 && level / LEVELS <= MAX_HEIGHT {
+            if level.is_multiple_of(LEVELS) && level / LEVELS <= MAX_HEIGHT {
                 on_node((level / LEVELS) as u8, index >> level, hash);
             }
         }
