@@ -233,8 +233,9 @@ pub trait Store {
     fn erase(&mut self, kind: RowKind, stream: &StreamId, index: u64) -> Result<(), StoreError>;
 }
 
-/// A page of [`Store::scan`] that is not cut short because a store likes to answer with less at once: half of
-/// [`PAGE_BYTES`] at least, if there are so many rows. Store calls: as many as that takes, one more at the end.
+/// A page of [`Store::scan`] that is not cut short because a store likes to answer with less at once: more than half of
+/// [`PAGE_BYTES`], unless the stream ends or the next row does not fit. Store calls: as many as that takes, one more at
+/// the end.
 ///
 /// # Errors
 /// Those of the store, if they come before any row: later ones come to whoever asks for the rest.
@@ -334,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_has_at_least_half_of_what_it_may_have_and_not_more() {
+    fn a_page_has_half_of_what_it_may_have_unless_the_next_row_does_not_fit() {
         let large = |index| Row { payload: Some(vec![7; 150_000]), ..plain_run("a", index, 1).remove(0) };
         let rows: Vec<Row> = (0..20).map(large).collect();
         let mut store = Sparing { rows: MemStore::new(), fails: u64::MAX, calls: 0 };
@@ -343,5 +344,8 @@ mod tests {
         let page = full_page(&mut store, RowKind::Entry, &stream("a"), 0, 20, true).unwrap();
         assert_eq!((page.as_slice(), store.calls), (&rows[..4], 2));
         assert!(page.iter().map(Row::bytes).sum::<usize>() > PAGE_BYTES / 2);
+        let huge = Row { payload: Some(vec![7; 1_000_000]), ..plain_run("a", 20, 1).remove(0) };
+        store.append(&[huge], Want::Synced).unwrap();
+        assert_eq!(full_page(&mut store, RowKind::Entry, &stream("a"), 18, 20, true), Ok(rows[18..].to_vec()));
     }
 }

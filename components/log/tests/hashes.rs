@@ -88,11 +88,13 @@ fn mth(leaves: &[Digest]) -> [u8; 32] {
 #[test]
 fn a_tree_that_grows_leaf_by_leaf_has_the_root_of_the_rfc_at_every_size() {
     let leaves: Vec<Digest> = (0..600u32).map(|n| leaf_hash(&n.to_be_bytes())).collect();
-    let mut tree = Frontier::new();
+    let (mut tree, mut nodes) = (Frontier::new(), 0);
     for (size, leaf) in leaves.iter().enumerate() {
         assert_eq!(tree.root().0, mth(&leaves[..size]), "size {size}");
         tree.push(*leaf, |height, index, hash| {
-            assert_eq!((height, hash.0), (1, mth(&leaves[index as usize * 256..][..256])), "node {index}");
+            assert_eq!((height, index, hash.0), (1, nodes, mth(&leaves[index as usize * 256..][..256])));
+            nodes += 1;
         });
+        assert_eq!(nodes, (size as u64 + 1) / 256);
     }
 }

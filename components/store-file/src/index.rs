@@ -8,8 +8,9 @@
 //! is longer, once per its length), so that the steady state of appending touches the log alone. Every byte follows
 //! from the log, whoever writes it, so several writers of one index do not disturb one another.
 //!
-//! They are written where they stand, for whatever makes or replaces a file costs the next sync of the log as much again:
-//! a head that is half written, or read at that moment, does not fit its sum and is looked at again.
+//! They are written where they stand, for whatever makes or replaces a file costs the next sync of the log as much again.
+//! A head that is read while it is written does not fit its sum and is looked at again; one that stays so, because who
+//! wrote it was killed or found no space, or two wrote a long one at once, is rebuilt like a missing one.
 //!
 //! `head` must end at a commit line that stands in the log and whose `check` covers the counts. An offset must
 //! lead to a line that says the row's place. Whatever fails is rebuilt from the log, in one pass.
@@ -19,8 +20,10 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{self, ErrorKind};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::Duration;
 
 use secure_log::store::{RowKind, StoreError};
 use secure_log::types::StreamId;
@@ -31,7 +34,7 @@ use crate::line::{HEADER, Parsed, parse, tail_sum};
 use crate::log::{Chain, Log};
 use crate::medium::{Access, Medium};
 
-/// Log between two saves; at most this much, and one append, is read when opening.
+/// Log between two saves; at most this much (or the length of a longer head), and one append, is read when opening.
 pub const SAVE_BYTES: u64 = 64 << 10;
 /// A head that is larger is not ours: 300,000 streams with all their kinds.
 const MAX_HEAD: u64 = 512 << 20;
@@ -41,14 +44,15 @@ const COMMIT_BYTES: u64 = 512;
 const HANDLES: usize = 8;
 /// How often a head is read that changes while it is read.
 const LOOKS: usize = 3;
-const FIRST_LINE: &str = "secure-log index 1";
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(5);
+const FIRST_LINE: &str = "secure-log index 2";
 
 /// The index of one log.
 #[derive(Debug)]
 pub struct Index {
     directory: PathBuf,
     writable: bool,
-    head: Option<Medium>,
     handles: Vec<(usize, Medium)>,
     saved_end: u64,
     head_length: u64,
@@ -59,13 +63,14 @@ impl Index {
     pub fn new(log: &Path, writable: bool) -> Index {
         let mut directory = log.as_os_str().to_owned();
         directory.push(".idx");
-        Index { directory: directory.into(), writable, head: None, handles: Vec::new(), saved_end: 0, head_length: 0 }
+        Index { directory: directory.into(), writable, handles: Vec::new(), saved_end: 0, head_length: 0 }
     }
 
     /// The log's state at the newest head, or at the beginning when there is none that fits.
     pub fn load(&mut self, file: &mut LogFile) -> Result<Log, StoreError> {
         let log = settled(|| self.read_head(), |text| fitting(text, file))?.unwrap_or_default();
         self.saved_end = log.end;
+        self.head_length = head(&log).len() as u64;
         Ok(log)
     }
 
@@ -78,7 +83,6 @@ impl Index {
     /// Closes its files; the next save begins at the beginning.
     pub fn forget(&mut self) {
         self.handles.clear();
-        self.head = None;
         self.saved_end = 0;
     }
 
@@ -102,13 +106,11 @@ impl Index {
     }
 
     fn try_save(&mut self, log: &mut Log, file: &mut LogFile) -> Result<(), StoreError> {
-        if self.head.is_none() {
-            match fs::create_dir(&self.directory) {
-                Err(error) if error.kind() != ErrorKind::AlreadyExists => {
-                    return Err(failed("creating", &self.directory, &error));
-                }
-                _ => {}
+        match fs::create_dir(&self.directory) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+                return Err(failed("creating", &self.directory, &error));
             }
+            _ => {}
         }
         for (number, chain) in log.chains.iter_mut().enumerate() {
             if chain.recent.is_empty() {
@@ -122,26 +124,13 @@ impl Index {
             chain.recent = Vec::new();
         }
         log.unsaved = 0;
-        let text = head(log);
+        let (path, text) = (self.directory.join("head"), head(log));
         self.head_length = text.len() as u64;
-        let written = self.write_head(text.as_bytes());
-        if let Err(error) = written {
-            self.head = None;
-            return Err(failed("writing", &self.directory.join("head"), &error));
-        }
+        // What an older, longer head leaves behind its last line belongs to nobody.
+        let written = Medium::open(&path, Access::Create).and_then(|head| head.write_full(0, text.as_bytes()));
+        written.map_err(|error| failed("writing", &path, &error))?;
         file.stats.index_writes += 1;
         Ok(())
-    }
-
-    fn write_head(&mut self, text: &[u8]) -> io::Result<()> {
-        let head = match self.head.take() {
-            Some(head) => head,
-            None => Medium::open(&self.directory.join("head"), Access::Create)?,
-        };
-        let head = self.head.insert(head);
-        head.write_full(0, text)?;
-        // Of another log, or of another writer: seldom longer.
-        if head.size()? > text.len() as u64 { head.set_size(text.len() as u64) } else { Ok(()) }
     }
 
     /// Offsets of rows `start` and following of a chain, at most `limit`; 0 where the index has none.
@@ -191,35 +180,38 @@ fn settled<T>(
     mut fits: impl FnMut(&[u8]) -> Result<Option<T>, StoreError>,
 ) -> Result<Option<T>, StoreError> {
     let mut before = None;
-    for _ in 0..LOOKS {
-        let found = read();
-        if found.is_none() || found == before {
-            break;
-        }
-        if let Some(fitting) = found.as_deref().map(&mut fits).transpose()?.flatten() {
+    for look in 1..=LOOKS {
+        let Some(found) = read() else { break };
+        if let Some(fitting) = fits(&found)? {
             return Ok(Some(fitting));
         }
-        before = found;
+        let sum = xxh3_64(&found);
+        if look == LOOKS || before == Some(sum) {
+            break;
+        }
+        before = Some(sum);
+        sleep(PAUSE);
     }
     Ok(None)
 }
 
 /// The state that a head states, if it is one of this log.
 fn fitting(head: &[u8], file: &mut LogFile) -> Result<Option<Log>, StoreError> {
-    match std::str::from_utf8(head).ok().and_then(parse_head) {
+    match head.utf8_chunks().next().and_then(|text| parse_head(text.valid())) {
         Some(log) if stands_in(&log, file)? => Ok(Some(log)),
         _ => Ok(None),
     }
 }
 
 /// ```text
-/// secure-log index 1
-/// <commits> <end> <where the last append begins> <sum of its rows>
+/// secure-log index 2
+/// <commits> <end> <where the last append begins> <sum of its rows> <chains>
 /// <kind> <stream> <rows>          one line per chain, in their order
 /// <sum of everything before>
 /// ```
 fn head(log: &Log) -> String {
-    let mut text = format!("{FIRST_LINE}\n{} {} {} {:016x}\n", log.commits, log.end, log.last.at, log.last.rows);
+    let (last, chains) = (&log.last, log.chains.len());
+    let mut text = format!("{FIRST_LINE}\n{} {} {} {:016x} {chains}\n", log.commits, log.end, last.at, last.rows);
     for chain in &log.chains {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{} {} {}", chain.kind.as_str(), chain.stream_id, chain.count);
@@ -230,22 +222,27 @@ fn head(log: &Log) -> String {
 }
 
 fn parse_head(text: &str) -> Option<Log> {
-    let (body, sum) = text.split_at_checked(text.len().checked_sub(17)?)?;
-    if sum.strip_suffix('\n')? != format!("{:016x}", xxh3_64(body.as_bytes())) {
+    let mut rest = text;
+    let mut line = || {
+        let (line, behind) = rest.split_once('\n')?;
+        rest = behind;
+        Some((line, text.len() - behind.len()))
+    };
+    if line()?.0 != FIRST_LINE {
         return None;
     }
-    let mut lines = body.lines();
-    if lines.next()? != FIRST_LINE {
-        return None;
-    }
-    let mut words = lines.next()?.split(' ');
+    let (second, mut end) = line()?;
+    let mut words = second.split(' ');
     let mut log = Log::default();
     log.commits = words.next()?.parse().ok()?;
     log.end = words.next()?.parse().ok()?;
     log.last.at = words.next()?.parse().ok()?;
     log.last.rows = u64::from_str_radix(words.next()?, 16).ok()?;
-    for line in lines {
-        let mut words = line.split(' ');
+    let chains: usize = words.next()?.parse().ok()?;
+    for _ in 0..chains {
+        let (chain, behind) = line()?;
+        end = behind;
+        let mut words = chain.split(' ');
         let kind = RowKind::from_name(words.next()?)?;
         let stream_id = StreamId::try_from(words.next()?).ok()?;
         let count = words.next()?.parse().ok()?;
@@ -254,7 +251,7 @@ fn parse_head(text: &str) -> Option<Log> {
         (chain.count, chain.saved) = (count, count);
         log.last.tails = log.last.tails.wrapping_add(tail_sum(kind, &stream_id, count));
     }
-    Some(log)
+    (line()?.0 == format!("{:016x}", xxh3_64(&text.as_bytes()[..end]))).then_some(log)
 }
 
 /// Whether the head's last commit is in the log, behind such rows at such a place, with these counts.

@@ -14,9 +14,11 @@ use crate::window::{Found, Window};
 const ONE: usize = 4 << 10;
 /// Read at once for rows that stand together.
 const MANY: usize = 64 << 10;
-/// Bytes of entries in one answer: they go through three hands before the next are read (read here, copied, hashed),
-/// which costs a fifth less while they are in the processor's cache.
-const PAGE: usize = 128 << 10;
+/// Bytes of entries in one answer that has [`ROWS`] of them: they go through three hands before the next are read (read
+/// here, copied, hashed), which costs a fifth less while they are in the processor's cache.
+const ENOUGH: usize = 128 << 10;
+/// Rows that are asked for together: the leaves of a tile.
+const ROWS: usize = 256;
 /// Offsets fetched at once.
 const OFFSETS: usize = 1024;
 
@@ -62,7 +64,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Rows from `start`, at most `limit` and [`PAGE_BYTES`], of entries [`PAGE`]; at least one if there is one.
+    /// Rows from `start`, at most `limit` and [`PAGE_BYTES`], of entries about [`ENOUGH`]; at least one if there is one.
     pub fn page(
         &mut self,
         kind: RowKind,
@@ -73,7 +75,6 @@ impl Reader<'_> {
     ) -> Result<Answer<Vec<Row>>, StoreError> {
         let mut page: Vec<Row> = Vec::new();
         let Some((number, chain)) = self.log.chain(kind, stream) else { return Ok(Answer::Is(page)) };
-        let enough = if kind == RowKind::Entry { PAGE } else { PAGE_BYTES };
         let (mut bytes, mut index) = (0, start);
         'all: while page.len() < limit && index < chain.count {
             let offsets = self.index.offsets(number, chain, index, OFFSETS.min(limit - page.len()));
@@ -85,6 +86,7 @@ impl Reader<'_> {
                 let Some((row, _)) = self.at(at, kind, stream, index, with_payload, ahead)? else {
                     return Ok(Answer::Lost(place(kind, stream, index)));
                 };
+                let enough = if kind == RowKind::Entry && page.len() >= ROWS { ENOUGH } else { PAGE_BYTES };
                 if bytes + row.bytes() > enough && !page.is_empty() {
                     break 'all;
                 }

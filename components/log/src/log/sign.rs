@@ -7,7 +7,7 @@ use crate::keys::KeyHistory;
 use crate::log::stream::{Tip, finding, seal_of, tampered};
 use crate::note::{Checkpoint, MAX_LINES, Note, NoteError, SignatureLine, VerifiedCheckpoint, VerifierKey, note_line};
 use crate::signer::{PublicKey, Signer, sign_checked};
-use crate::store::{Row, RowKind, Store, StoreError, Want};
+use crate::store::{Row, RowKind, Store, StoreError, Want, full_page};
 use crate::types::{Digest, Seal, StreamId};
 
 /// The segment whose turn it is to be signed.
@@ -293,7 +293,7 @@ impl<S: Store, E: Environment> Log<S, E> {
         let first = self.partition(id, RowKind::Cosignature, last.index.saturating_add(1), |row| {
             decode_cosignature(&row.body).is_ok_and(|(segment, _)| segment < number)
         })?;
-        let page = self.guard(|store| store.scan(RowKind::Cosignature, id, first, MAX_LINES as u32, false))?;
+        let page = self.guard(|store| full_page(store, RowKind::Cosignature, id, first, MAX_LINES as u32, false))?;
         let decoded = page.iter().filter_map(|row| decode_cosignature(&row.body).ok());
         let lines = decoded.filter(|(segment, _)| *segment == number);
         Ok(lines.filter_map(|(_, line)| SignatureLine::parse(&line).ok()).collect())

@@ -19,11 +19,17 @@ pub type Why = &'static str;
 /// A string with its quotes. Escaped are `"`, `\` and U+0000 to U+001F, the latter by their short names
 /// where JSON has one; everything else stands as UTF-8.
 pub fn write_string(out: &mut Vec<u8>, text: &str) {
+    out.reserve(text.len() + 2);
     out.push(b'"');
     if !any(text.as_bytes(), must_escape) {
         out.extend_from_slice(text.as_bytes());
     } else {
-        text.bytes().for_each(|byte| write_escaped(out, byte));
+        for piece in text.as_bytes().chunks(32) {
+            match any(piece, must_escape) {
+                false => out.extend_from_slice(piece),
+                true => piece.iter().for_each(|&byte| write_escaped(out, byte)),
+            }
+        }
     }
     out.push(b'"');
 }
