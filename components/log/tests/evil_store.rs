@@ -4,8 +4,9 @@
 //! Every lie of `support/evil.rs` begins at a random moment of random histories. An honest twin is asked the same at
 //! the same time: up to its first answer that differs, a lie was harmless; that answer must be an error or a finding, or
 //! be one of the few differences that nobody can tell from an honest store. `evil_store.outcomes` is the whole table,
-//! compared exactly; `BLESS=1` rewrites it, and the diff is what to read. After that answer the log goes on
-//! over the lying store, and signs what it can get signed.
+//! compared exactly; `BLESS=1` rewrites it, and the diff is what to read (half of the lies are told now and then, drawn
+//! anew at every store call: one call more or less in the log draws other outcomes of these). After that answer the log
+//! goes on over the lying store, and signs what it can get signed.
 //!
 //! What every signature is held against, at the moment it is made ([`Trial::check_signatures`]):
 //! 1. it is over a checkpoint whose root is that of entries which link to one another from entry 0 on;

@@ -27,6 +27,31 @@ fn keyed(payload: &str, key: &str) -> NewEvent {
 }
 
 #[test]
+fn a_store_that_answers_with_one_row_at_once_makes_no_difference() {
+    let store = Shared::default();
+    let mut writer = log(&store);
+    for count in [300, 330] {
+        fill(&mut writer, count);
+        let sealed = writer.close_segment(&stream()).unwrap().number;
+        writer.sign_segment(&ed25519(), &stream(), sealed).unwrap();
+    }
+    fill(&mut writer, 20);
+    let answers = |sparing| {
+        store.sparing.set(sparing);
+        let mut log = log(&store);
+        let read = log.read_since(&stream(), 3, 400).unwrap();
+        assert_eq!(read.len(), 400, "sparing: {sparing}");
+        let proof = log.build_inclusion_proof(&stream(), 299, None).unwrap();
+        let chain = log.verify_chain(&stream(), 0, 640);
+        let (segments, note) = (log.list_segments(&stream(), 0, 9).unwrap(), log.read_checkpoint(&stream(), None));
+        let report = log.verify(&stream(), &pinned(Algorithm::Ed25519)).unwrap();
+        assert_eq!((report.finding.clone(), report.checkpoints), (None, 2));
+        format!("{read:?} {proof:?} {chain:?} {segments:?} {note:?} {report:?}")
+    };
+    assert_eq!(answers(true), answers(false));
+}
+
+#[test]
 fn nothing_works_before_open_and_open_works_once() {
     let store = Shared::default();
     let mut log = secure_log::log::Log::new(store, world::World::default(), None, world::config());

@@ -229,11 +229,8 @@ impl Open {
         Ok(rest)
     }
 
-    /// Forgets the index and reads the whole file, once per `init`.
-    fn rebuild(&mut self) -> Result<bool, StoreError> {
-        if self.rebuilt {
-            return Ok(false);
-        }
+    /// Forgets the index and reads the whole file.
+    fn rebuild(&mut self) -> Result<(), StoreError> {
         self.rebuilt = true;
         self.file.stats.rebuilds += 1;
         let damage = self.log.damage.take();
@@ -244,16 +241,16 @@ impl Open {
         if self.log.damage.is_none() {
             self.log.damage = damage;
         }
-        Ok(true)
+        Ok(())
     }
 
     /// Reads rows; when the index leads nowhere, again with a new index. What is lost then is damage, after
-    /// which nothing is written any more.
+    /// which nothing is written any more, and no other index is made.
     pub(crate) fn found<T>(
         &mut self,
         read: impl Fn(&mut Reader) -> Result<Answer<T>, StoreError>,
     ) -> Result<T, StoreError> {
-        let (mut looks, mut followed) = (0, false);
+        let (mut looks, mut followed, mut again) = (0, false, false);
         loop {
             let Open { file, log, index, window, .. } = self;
             match read(&mut Reader { file, log, index, window })? {
@@ -267,12 +264,14 @@ impl Open {
                     let rest = self.look()?;
                     self.finish(rest)?;
                 }
+                Answer::Lost(_) if !again && (log.damage.is_none() || !self.rebuilt) => {
+                    again = true;
+                    self.rebuild()?;
+                }
                 Answer::Lost(why) => {
-                    if !self.rebuild()? {
-                        let why = format!("{}: {why}", self.file.path().display());
-                        self.log.damage.get_or_insert(why.clone());
-                        return Err(StoreError::Corrupt(why));
-                    }
+                    let why = format!("{}: {why}", self.file.path().display());
+                    self.log.damage.get_or_insert(why.clone());
+                    return Err(StoreError::Corrupt(why));
                 }
             }
         }
@@ -318,7 +317,6 @@ impl Open {
             return Ok(rest);
         }
         // Half-overwritten by the erasure that is finished now: read again.
-        self.rebuilt = false;
         self.log.damage = None;
         self.rebuild()?;
         self.look()

@@ -111,6 +111,25 @@ fn an_index_that_is_deleted_under_a_writer_comes_back() {
     }
 }
 
+#[test]
+fn an_index_that_is_deleted_again_and_again_is_made_again() {
+    let place = Place::new();
+    let mut store = place.open();
+    let streams: Vec<String> = (0..12).map(|n| format!("stream-{n}")).collect();
+    for id in &streams {
+        put(&mut store, &plain_run(id, 0, 300));
+    }
+    for round in 1..4 {
+        place.drop_index();
+        for id in &streams {
+            let rows = store.scan(RowKind::Entry, &stream(id), 0, 1000, true);
+            assert!(rows == Ok(plain_run(id, 0, 300)), "round {round}, {id}: {:?}", rows.map(|rows| rows.len()));
+        }
+        assert_eq!((store.stats().rebuilds, store.damage()), (round, None));
+    }
+    put(&mut store, &plain_run("app", 0, 3));
+}
+
 /// A head that is whole in itself but counts fewer or more rows than the log has, or names another last append.
 #[test]
 fn a_head_with_other_counts_or_another_append_is_not_believed() {

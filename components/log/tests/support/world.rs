@@ -3,7 +3,7 @@
 
 #![allow(dead_code)]
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -77,6 +77,8 @@ pub struct Shared {
     pub before_scan: Rc<RefCell<Meanwhile>>,
     /// What happens before the call of that number from here on.
     pub meanwhile: Rc<RefCell<(u64, Meanwhile)>>,
+    /// Whether a scan answers with one row, whatever is asked for.
+    pub sparing: Rc<Cell<bool>>,
     /// What the storage is after the next append.
     pub then: Rc<RefCell<Option<MemStore>>>,
 }
@@ -167,6 +169,7 @@ impl Store for Shared {
         self.happens();
         let meanwhile = self.before_scan.borrow_mut().take_if(|_| kind == RowKind::Entry);
         meanwhile.into_iter().for_each(|happens| happens());
+        let limit = if self.sparing.get() { limit.min(1) } else { limit };
         let rows = self.store.borrow_mut().scan(kind, stream, start, limit, with_payload)?;
         self.count(|counts| {
             counts.scan += 1;
