@@ -23,14 +23,14 @@ step() {
     fi
 }
 
-# beside COMMAND..: begins it, to run beside the steps that follow on what they leave of the processors; `beside_done` is the
-# command of its step. One at a time; it ends with this script, however that ends.
+# beside COMMAND..: begins it, to run beside the steps that follow; `beside_done` is the command of its step and shows what
+# it said. One at a time; it ends with this script, however that ends.
 beside=
 beside() {
     said=$(mktemp)
     # A process group of its own, so that all of it can be ended.
     set -m
-    { renice -n 10 "$BASHPID" >/dev/null; "$@"; status=$?; echo "beside the steps before: $SECONDS s after the beginning"; exit "$status"; } </dev/null >"$said" 2>&1 &
+    { "$@"; status=$?; echo "beside the steps before: $SECONDS s after the beginning"; exit "$status"; } </dev/null >"$said" 2>&1 &
     set +m
     beside=$!
 }
@@ -59,8 +59,8 @@ linted() { RUSTC_WORKSPACE_WRAPPER=clippy-driver CLIPPY_ARGS=-D__CLIPPY_HACKERY_
 lints_wasm() { cargo clippy --locked --release --target wasm32-wasip2 $(crates | sed s/^/--package=/) --package=secure-log-hostile-store -- -D warnings; }
 documentation() { RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --features secure-log/contract --no-deps --document-private-items; }
 
-# And the harness itself, which the steps after it run.
-verify_workspace() { linted in_verify test --release --quiet && in_verify build --release --quiet; }
+# And the harness itself, which the steps after it run; on what the steps beside it leave of the processors.
+verify_workspace() { renice -n 10 "$BASHPID" >/dev/null && linted in_verify test --release --quiet && in_verify build --release --quiet; }
 
 # OpenSSL and SoftHSM for wasm, once per machine; the lints and the build below link them.
 softhsm() { SECURE_LOG_SOFTHSM=$(./scripts/softhsm.sh) && export SECURE_LOG_SOFTHSM; }
@@ -78,6 +78,9 @@ step "verifiers that are not ours" ./scripts/oracles.sh
 step "lints and tests" linted cargo test --locked --workspace --quiet --no-fail-fast
 step "documentation" documentation
 step "components and composition" ./scripts/build-components.sh
+step "lints and tests of verify" beside_done
+# It waits for the disk more than it computes.
+beside ./scripts/verify.sh --all
 step "contract suites inside the graph" ./scripts/contract.sh
 step "a hostile store finds nothing" ./scripts/confine.sh
 step "signatures and hashes in a guest" ./scripts/guest-tests.sh
@@ -85,9 +88,8 @@ step "the token in the graph, beside the native one" ./scripts/token.sh
 step "keys in a token, through the command line" ./scripts/pkcs11.sh
 step "our witness before a public client" ./scripts/witness.sh
 step "the session of the documentation" ./scripts/session.sh
-step "lints and tests of verify" beside_done
 step "a token of one's own, through the host" ./scripts/own-token.sh
-step "every stack under wasmtime" ./scripts/verify.sh --all
+step "every stack under wasmtime" beside_done
 
 echo "$passed passed, ${#failed[@]} failed${failed:+: $(printf '%s; ' "${failed[@]}")}"
 [ ${#failed[@]} -eq 0 ]

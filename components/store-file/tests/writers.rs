@@ -5,8 +5,9 @@
 mod common;
 
 use std::io::{BufRead as _, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use common::{Place, all, put, row, run};
 use secure_log::contract::rows::{entry_row, stream};
@@ -126,12 +127,18 @@ fn eight_writers_in_two_processes_make_800_rows_on_a_shared_file() {
     two_processes(true);
 }
 
+/// As if a lease was left behind long ago.
+fn grow_old(lease: &Path) {
+    let old = SystemTime::now() - Duration::from_secs(11);
+    std::fs::File::options().write(true).open(lease).unwrap().set_modified(old).unwrap();
+}
+
 /// Two writers, each killed at some moment and followed by another one, eight times over: what one of them
 /// said is there, nothing is damaged, and nobody waits for ever.
 fn kills(shared: bool) {
     let place = Place::on_disk();
     let config = place.config(shared);
-    let mut acknowledged = 0;
+    let (mut acknowledged, mut left_behind) = (0, 0);
     for round in 0..8u64 {
         let mut children = [command("append", &config).spawn().unwrap(), command("append", &config).spawn().unwrap()];
         std::thread::sleep(Duration::from_millis(150 + 37 * round));
@@ -141,6 +148,11 @@ fn kills(shared: bool) {
         for child in &mut children {
             acknowledged = acknowledged.max(said(child, "appended "));
             child.wait().unwrap();
+        }
+        let lease = place.path().with_file_name("log.jsonl.lock");
+        if lease.exists() {
+            left_behind += 1;
+            grow_old(&lease);
         }
         let begin = Instant::now();
         let mut store = FileStore::default();
@@ -158,6 +170,7 @@ fn kills(shared: bool) {
         assert!(begin.elapsed() < Duration::from_secs(30), "{:?}", begin.elapsed());
     }
     assert!(acknowledged > 0);
+    eprintln!("{acknowledged} rows, {left_behind} leases left behind");
 }
 
 #[test]
@@ -178,8 +191,7 @@ fn a_lease_that_was_left_behind_is_taken_over() {
     let lock = place.path().with_file_name("log.jsonl.lock");
     for content in ["0123456789abcdef0123456789abcdef", ""] {
         std::fs::write(&lock, content).unwrap();
-        let old = std::time::SystemTime::now() - Duration::from_secs(11);
-        std::fs::File::options().write(true).open(&lock).unwrap().set_modified(old).unwrap();
+        grow_old(&lock);
         let begin = Instant::now();
         let next = store.last(RowKind::Entry, &stream("app")).unwrap().unwrap().index + 1;
         put(&mut store, &run(next, 1));
@@ -221,7 +233,7 @@ fn places_that_cannot_be_written_have_their_own_errors() {
     let mut store = FileStore::default();
     let error = store.init("/nonexistent-directory/log.jsonl");
     assert!(matches!(error, Err(StoreError::Invalid(_))), "{error:?}");
-    if std::path::Path::new("/sys/kernel").is_dir() {
+    if Path::new("/sys/kernel").is_dir() {
         let error = store.init("/sys/kernel/log.jsonl");
         assert!(matches!(error, Err(StoreError::Denied(_) | StoreError::Io(_))), "{error:?}");
     }
