@@ -36,9 +36,10 @@ beside() {
 }
 beside_done() {
     local status=0
+    # As it says it, from its beginning on.
+    tail -n +1 -f --pid="$beside" "$said"
     wait "$beside" || status=$?
     beside=
-    cat "$said"
     return "$status"
 }
 end() {
