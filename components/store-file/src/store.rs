@@ -53,7 +53,10 @@ pub(crate) struct Open {
     pub(crate) recovered: Option<Recovered>,
     /// Where the log ended when it was opened.
     pub(crate) opened_at: u64,
+    /// Whether this instance began without an index, or made another.
     rebuilt: bool,
+    /// Whether the index was made of a damaged log: another would lead no further.
+    remade: bool,
 }
 
 impl FileStore {
@@ -181,6 +184,7 @@ impl Open {
             recovered: None,
             opened_at: 0,
             rebuilt: false,
+            remade: false,
         };
         open.log = open.index.load(&mut open.file)?;
         if open.log.commits == 0 {
@@ -229,18 +233,27 @@ impl Open {
         Ok(rest)
     }
 
-    /// Forgets the index and reads the whole file.
+    /// Forgets the index and reads the whole file. Where that ends before what was read already, the log stays what it
+    /// was, damaged, and the new index leads to what is still there.
     fn rebuild(&mut self) -> Result<(), StoreError> {
         self.rebuilt = true;
         self.file.stats.rebuilds += 1;
-        let damage = self.log.damage.take();
-        self.log = Log::default();
         self.window.forget();
         self.index.forget();
-        self.replay()?;
-        if self.log.damage.is_none() {
-            self.log.damage = damage;
+        let mut before = std::mem::take(&mut self.log);
+        if let Err(error) = self.replay() {
+            self.log = before;
+            return Err(error);
         }
+        if self.log.end < before.end {
+            self.index.save(&mut self.log, &mut self.file);
+            let why = || format!("{} lost appends that it had", self.file.path().display());
+            before.damage.get_or_insert_with(why);
+            self.log = before;
+        } else if self.log.damage.is_none() {
+            self.log.damage = before.damage;
+        }
+        self.remade = self.log.damage.is_some();
         Ok(())
     }
 
@@ -264,13 +277,14 @@ impl Open {
                     let rest = self.look()?;
                     self.finish(rest)?;
                 }
-                Answer::Lost(_) if !again && (log.damage.is_none() || !self.rebuilt) => {
+                Answer::Lost(_) if !again && !self.remade => {
                     again = true;
                     self.rebuild()?;
                 }
                 Answer::Lost(why) => {
                     let why = format!("{}: {why}", self.file.path().display());
                     self.log.damage.get_or_insert(why.clone());
+                    self.remade = true;
                     return Err(StoreError::Corrupt(why));
                 }
             }

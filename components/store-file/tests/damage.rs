@@ -6,7 +6,7 @@ mod common;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use common::{Place, all, put, row, run};
-use secure_log::contract::rows::{noise, plain, stream, usual_body};
+use secure_log::contract::rows::{noise, plain, plain_run, stream, usual_body};
 use secure_log::store::{Row, RowKind, Store, StoreError, Want};
 use secure_log_store_file::FileStore;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
@@ -293,5 +293,75 @@ fn an_intent_that_is_not_alone_in_its_append_is_damage() {
             assert_eq!(all(&mut store).unwrap(), rows, "{count} intents");
         }
         assert!(count == 1 || place.read() == forged, "{count} intents");
+    }
+}
+
+/// What an open store had and reads no more is damage to it, though another who opens the file could take the same bytes
+/// for an append that was never finished.
+#[test]
+fn an_open_store_takes_no_append_that_it_had_for_an_unfinished_one() {
+    for index in ["kept", "deleted"] {
+        let place = Place::new();
+        let mut store = place.open();
+        put(&mut store, &run(0, 2));
+        let kept = place.read().len();
+        put(&mut store, &[Row { payload: Some(noise(3, 3000)), ..row(2) }]);
+        let mut bytes = place.read();
+        let sector = kept.next_multiple_of(512);
+        bytes[sector..sector + 512].fill(0);
+        place.write(&bytes);
+        if index == "deleted" {
+            place.drop_index();
+        }
+        for _ in 0..2 {
+            let page = store.scan(RowKind::Entry, &stream("app"), 0, 1000, true);
+            // It may end before what is lost.
+            assert!(matches!(page, Err(StoreError::Corrupt(_))) || page == Ok(run(0, 2)), "index {index}: {page:?}");
+            let last = store.scan(RowKind::Entry, &stream("app"), 2, 1, true);
+            assert!(matches!(last, Err(StoreError::Corrupt(_))), "index {index}: {last:?}");
+        }
+        assert_eq!(store.get(RowKind::Entry, &stream("app"), 1), Ok(Some(row(1))), "index {index}");
+        assert!(store.damage().is_some());
+        let next = store.append(&run(2, 1), Want::Synced);
+        assert!(matches!(next, Err(StoreError::Corrupt(_))), "{next:?}");
+        assert_eq!(place.read(), bytes, "damage was touched");
+    }
+}
+
+#[test]
+fn behind_damage_and_without_an_index_what_is_whole_can_be_read() {
+    let place = Place::new();
+    let mut store = place.open();
+    let streams: Vec<String> = (0..12).map(|n| format!("stream-{n}")).collect();
+    for id in &streams {
+        put(&mut store, &plain_run(id, 0, 300));
+    }
+    let bytes = [&place.read()[..], b"no line of ours\n"].concat();
+    place.write(&bytes);
+    place.drop_index();
+    for id in streams.iter().chain(&streams) {
+        assert!(store.scan(RowKind::Entry, &stream(id), 0, 1000, true) == Ok(plain_run(id, 0, 300)), "{id}");
+    }
+    assert!(store.damage().is_some());
+    assert!(matches!(store.append(&run(0, 1), Want::Synced), Err(StoreError::Corrupt(_))));
+    assert_eq!(place.read(), bytes, "damage was touched");
+}
+
+/// Read-only, an erasure that is the last of a log stays to be looked at; a cut behind it is no part of it.
+#[test]
+fn a_log_that_gets_shorter_behind_an_erasure_is_damaged_to_who_reads_it() {
+    let place = Place::new();
+    let mut store = place.open();
+    put(&mut store, &run(0, 3));
+    let end = place.read().len() as u64;
+    put(&mut store, &run(3, 3));
+    store.erase(RowKind::Entry, &stream("app"), 1).unwrap();
+    let mut reader = FileStore::default();
+    reader.init(&place.read_only()).unwrap();
+    assert_eq!(reader.last(RowKind::Entry, &stream("app")), Ok(Some(row(5))));
+    std::fs::File::options().write(true).open(place.path()).unwrap().set_len(end).unwrap();
+    for _ in 0..2 {
+        let last = reader.last(RowKind::Entry, &stream("app"));
+        assert!(matches!(last, Err(StoreError::Corrupt(_))), "{last:?}");
     }
 }
