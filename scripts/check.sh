@@ -36,10 +36,11 @@ beside() {
 }
 beside_done() {
     local status=0
-    # As it says it, from its beginning on.
-    tail -n +1 -f --pid="$beside" "$said"
+    # From its beginning on, and what it goes on to say.
+    if [ -n "$(jobs -rp)" ]; then tail -n +1 -f --pid="$beside" "$said"; else cat "$said"; fi
     wait "$beside" || status=$?
     beside=
+    rm -f "$said"
     return "$status"
 }
 end() {
@@ -61,7 +62,7 @@ lints_wasm() { cargo clippy --locked --release --target wasm32-wasip2 $(crates |
 documentation() { RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --features secure-log/contract --no-deps --document-private-items; }
 
 # And the harness itself, which the steps after it run; on what the steps beside it leave of the processors.
-verify_workspace() { renice -n 10 "$BASHPID" >/dev/null && linted in_verify test --release --quiet && in_verify build --release --quiet; }
+verify_workspace() { renice -n 10 "$BASHPID" >/dev/null || true; linted in_verify test --release --quiet && in_verify build --release --quiet; }
 
 # OpenSSL and SoftHSM for wasm, once per machine; the lints and the build below link them.
 softhsm() { SECURE_LOG_SOFTHSM=$(./scripts/softhsm.sh) && export SECURE_LOG_SOFTHSM; }

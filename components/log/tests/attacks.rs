@@ -438,7 +438,7 @@ fn a_cosignature_row_that_does_not_verify_keeps_nobodys_place() {
     let body = encode_cosignature(sealed, &junk);
     let row = Row { kind: RowKind::Cosignature, stream_id: stream(), index: 0, body, payload: None };
     store.clone().append(&[row], Want::Synced).unwrap();
-    // Behind the first row of a page that has no other.
+    // The true line comes behind it, and a page has only one.
     store.sparing.set(true);
 
     let signature = FixedKey::witness().sign_note(&cosignature_message(5, note.text()));
