@@ -42,12 +42,12 @@ fn a_store_that_answers_with_one_row_at_once_makes_no_difference() {
         let read = log.read_since(&stream(), 3, 400).unwrap();
         assert_eq!(read.len(), 400, "sparing: {sparing}");
         let proof = log.build_inclusion_proof(&stream(), 299, None).unwrap();
-        let chain = log.verify_chain(&stream(), 0, 640).unwrap();
+        log.verify_chain(&stream(), 0, 640).unwrap();
         let segments = log.list_segments(&stream(), 0, 9).unwrap();
         let note = log.read_checkpoint(&stream(), None).unwrap();
         let report = log.verify(&stream(), &pinned(Algorithm::Ed25519)).unwrap();
         assert_eq!((report.finding.clone(), report.checkpoints), (None, 2));
-        format!("{read:?} {proof:?} {chain:?} {segments:?} {note:?} {report:?}")
+        format!("{read:?} {proof:?} {segments:?} {note:?} {report:?}")
     };
     assert_eq!(answers(true), answers(false));
 }
