@@ -233,25 +233,22 @@ pub trait Store {
     fn erase(&mut self, kind: RowKind, stream: &StreamId, index: u64) -> Result<(), StoreError>;
 }
 
-/// A page of [`Store::scan`] that is not cut short because a store likes to answer with less at once: more than half of
+/// A page of `scan`, which is [`Store::scan`] from a row on and of so many rows at most, that is not cut short because a store likes to answer with less at once: more than half of
 /// [`PAGE_BYTES`], unless the stream ends or the next row does not fit. Store calls: as many as that takes, one more at
 /// the end.
 ///
 /// # Errors
 /// Those of the store, if they come before any row: later ones come to whoever asks for the rest.
-pub fn full_page<S: Store>(
-    store: &mut S,
-    kind: RowKind,
-    stream: &StreamId,
+pub fn full_page(
     start: u64,
     limit: u32,
-    with_payload: bool,
+    mut scan: impl FnMut(u64, u32) -> Result<Vec<Row>, StoreError>,
 ) -> Result<Vec<Row>, StoreError> {
-    let mut page = store.scan(kind, stream, start, limit, with_payload)?;
+    let mut page = scan(start, limit)?;
     let mut bytes = page.iter().map(Row::bytes).sum::<usize>();
     while !page.is_empty() && page.len() < limit as usize && bytes <= PAGE_BYTES / 2 {
         let (next, left) = (start.saturating_add(page.len() as u64), limit - page.len() as u32);
-        let more = store.scan(kind, stream, next, left, with_payload).unwrap_or_default();
+        let more = scan(next, left).unwrap_or_default();
         if more.is_empty() {
             break;
         }
@@ -272,59 +269,26 @@ mod tests {
     use super::*;
     use crate::contract::rows::{plain_run, stream};
 
-    /// Answers with two rows at once, and not at all from row `fails` on.
-    struct Sparing {
-        rows: MemStore,
-        fails: u64,
-        calls: usize,
-    }
-
-    impl Store for Sparing {
-        fn init(&mut self, config: &str) -> Result<(), StoreError> {
-            self.rows.init(config)
-        }
-        fn append(&mut self, rows: &[Row], want: Want) -> Result<(), StoreError> {
-            self.rows.append(rows, want)
-        }
-        fn get(&mut self, kind: RowKind, stream: &StreamId, index: u64) -> Result<Option<Row>, StoreError> {
-            self.rows.get(kind, stream, index)
-        }
-        fn last(&mut self, kind: RowKind, stream: &StreamId) -> Result<Option<Row>, StoreError> {
-            self.rows.last(kind, stream)
-        }
-        fn scan(
-            &mut self,
-            kind: RowKind,
-            stream: &StreamId,
-            start: u64,
-            limit: u32,
-            with_payload: bool,
-        ) -> Result<Vec<Row>, StoreError> {
-            self.calls += 1;
-            match start >= self.fails {
+    /// A page of all rows of a store that answers with two at once, and not at all from row `fails` on; and the calls.
+    fn page(store: &mut MemStore, fails: u64, start: u64, limit: u32) -> (Result<Vec<Row>, StoreError>, usize) {
+        let mut calls = 0;
+        let page = full_page(start, limit, |start, limit| {
+            calls += 1;
+            match start >= fails {
                 true => Err(StoreError::Io("broken".into())),
-                false => self.rows.scan(kind, stream, start, limit.min(2), with_payload),
+                false => store.scan(RowKind::Entry, &stream("a"), start, limit.min(2), true),
             }
-        }
-        fn streams(&mut self, after: Option<&StreamId>, limit: u32) -> Result<Vec<StreamId>, StoreError> {
-            self.rows.streams(after, limit)
-        }
-        fn erase(&mut self, kind: RowKind, stream: &StreamId, index: u64) -> Result<(), StoreError> {
-            self.rows.erase(kind, stream, index)
-        }
+        });
+        (page, calls)
     }
 
     #[test]
     fn a_page_is_filled_with_as_many_answers_as_it_takes_and_keeps_what_came_before_an_error() {
         let all = plain_run("a", 0, 9);
-        let mut store = Sparing { rows: MemStore::new(), fails: u64::MAX, calls: 0 };
+        let mut store = MemStore::new();
         store.init("memory").unwrap();
         store.append(&all, Want::Synced).unwrap();
-        let mut page = |fails, start, limit| {
-            (store.fails, store.calls) = (fails, 0);
-            let page = full_page(&mut store, RowKind::Entry, &stream("a"), start, limit, true);
-            (page, store.calls)
-        };
+        let mut page = |fails, start, limit| page(&mut store, fails, start, limit);
         assert_eq!(page(99, 0, 9), (Ok(all.clone()), 5));
         assert_eq!(page(99, 0, 10), (Ok(all.clone()), 6));
         assert_eq!(page(99, 3, 3), (Ok(all[3..6].to_vec()), 2));
@@ -338,14 +302,14 @@ mod tests {
     fn a_page_has_half_of_what_it_may_have_unless_the_next_row_does_not_fit() {
         let large = |index| Row { payload: Some(vec![7; 150_000]), ..plain_run("a", index, 1).remove(0) };
         let rows: Vec<Row> = (0..20).map(large).collect();
-        let mut store = Sparing { rows: MemStore::new(), fails: u64::MAX, calls: 0 };
+        let mut store = MemStore::new();
         store.init("memory").unwrap();
         store.append(&rows, Want::Synced).unwrap();
-        let page = full_page(&mut store, RowKind::Entry, &stream("a"), 0, 20, true).unwrap();
-        assert_eq!((page.as_slice(), store.calls), (&rows[..4], 2));
-        assert!(page.iter().map(Row::bytes).sum::<usize>() > PAGE_BYTES / 2);
+        let (four, calls) = page(&mut store, 99, 0, 20);
+        assert_eq!((four.as_deref(), calls), (Ok(&rows[..4]), 2));
+        assert!(four.unwrap().iter().map(Row::bytes).sum::<usize>() > PAGE_BYTES / 2);
         let huge = Row { payload: Some(vec![7; 1_000_000]), ..plain_run("a", 20, 1).remove(0) };
         store.append(&[huge], Want::Synced).unwrap();
-        assert_eq!(full_page(&mut store, RowKind::Entry, &stream("a"), 18, 20, true), Ok(rows[18..].to_vec()));
+        assert_eq!(page(&mut store, 99, 18, 20).0, Ok(rows[18..].to_vec()));
     }
 }

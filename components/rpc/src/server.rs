@@ -93,7 +93,9 @@ fn call(store: &mut impl Store, method: &str, params: &str) -> Result<String, Fa
         "scan" => {
             let (Kind(kind), Stream(stream), start, limit, with_payload) = args::<(_, _, _, u32, _)>(params)?;
             // Every answer costs the client a request.
-            let rows = full_page(store, kind, &stream, start, limit.min(MAX_PAGE_ROWS), with_payload)?;
+            let rows = full_page(start, limit.min(MAX_PAGE_ROWS), |start, limit| {
+                store.scan(kind, &stream, start, limit, with_payload)
+            })?;
             let mut page = String::new();
             push_rows(&mut page, &rows);
             Ok(page)

@@ -42,7 +42,9 @@ impl<S: Store, E: Environment> Log<S, E> {
         if limit == 0 {
             return Ok(Vec::new());
         }
-        let rows = self.guard(|store| full_page(store, RowKind::Entry, id, start, limit, true))?;
+        let rows = self.guard(|store| {
+            full_page(start, limit, |start, limit| store.scan(RowKind::Entry, id, start, limit, true))
+        })?;
         let mut page: Vec<ReadEntry> = Vec::with_capacity(rows.len());
         for (seqno, row) in (start..).zip(rows.into_iter().take(limit as usize)) {
             let read = checked(id, place(row, id, seqno)?)?;

@@ -293,7 +293,9 @@ impl<S: Store, E: Environment> Log<S, E> {
         let first = self.partition(id, RowKind::Cosignature, last.index.saturating_add(1), |row| {
             decode_cosignature(&row.body).is_ok_and(|(segment, _)| segment < number)
         })?;
-        let page = self.guard(|store| full_page(store, RowKind::Cosignature, id, first, MAX_LINES as u32, false))?;
+        let page = self.guard(|store| {
+            full_page(first, MAX_LINES as u32, |start, limit| store.scan(RowKind::Cosignature, id, start, limit, false))
+        })?;
         let decoded = page.iter().filter_map(|row| decode_cosignature(&row.body).ok());
         let lines = decoded.filter(|(segment, _)| *segment == number);
         Ok(lines.filter_map(|(_, line)| SignatureLine::parse(&line).ok()).collect())
